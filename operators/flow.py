@@ -1,0 +1,139 @@
+"""The vocabulary for describing flows.
+
+A flow is a value: one frozen object that says who enters, who leaves early, and what happens in
+between.  Nothing here runs a flow; see `operators.journey`.  Whoever writes flows imports from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any, Generic
+
+from state.events import Event
+
+from operators.faults import FlowError
+from operators.local_time import FRIDAY, MONDAY, SATURDAY, SUNDAY, THURSDAY, TUESDAY, WEDNESDAY, LocalTime, at
+from operators.steps import (
+    Arm,
+    Condition,
+    Content,
+    E,
+    Experiment,
+    Leave,
+    Send,
+    Split,
+    Step,
+    Template,
+    Trigger,
+    Wait,
+    arm,
+    days,
+    experiment,
+    hours,
+    leave,
+    minutes,
+    on,
+    send,
+    split,
+    wait,
+    wait_for,
+    wait_until,
+    when,
+)
+from operators.walk import check_steps
+
+__all__ = [
+    "FRIDAY",
+    "MONDAY",
+    "SATURDAY",
+    "SUNDAY",
+    "THURSDAY",
+    "TUESDAY",
+    "WEDNESDAY",
+    "Arm",
+    "Condition",
+    "Content",
+    "Experiment",
+    "Flow",
+    "FlowError",
+    "Leave",
+    "LocalTime",
+    "Send",
+    "Split",
+    "Step",
+    "Template",
+    "Trigger",
+    "Wait",
+    "arm",
+    "at",
+    "check_flows",
+    "days",
+    "experiment",
+    "hours",
+    "leave",
+    "minutes",
+    "on",
+    "send",
+    "split",
+    "wait",
+    "wait_for",
+    "wait_until",
+    "when",
+]
+
+
+@dataclass(frozen=True)
+class Flow(Generic[E]):
+    """Who enters, what happens, who leaves early.
+
+    `per` is the kind of event whose subject tells passages apart: one passage per cart, per order.
+    `restart`: an entering event starts a passage under way over.  `renamed` maps the old name of a
+    wait to its new one.  `priority` decides which of two messages wins, the higher first.  `grace`
+    is how much longer than due a wake waits for late events.  A `closed` flow takes nobody in.
+    """
+
+    name: str
+    enter: Trigger[E]
+    steps: Sequence[Step[E]]
+    leave: Sequence[Trigger[Event]] = ()
+    per: type[Event] = Event
+    restart: bool = False
+    renamed: Mapping[str, str] = field(default_factory=dict[str, str])
+    priority: int = 0
+    grace: timedelta = timedelta(0)
+    closed: bool = False
+    after: Mapping[str, tuple[Wait[E], tuple[Step[E], ...]]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not issubclass(self.enter.event, self.per):
+            raise FlowError(
+                f"{self.name}.per: customers enter with a {self.enter.event.__name__}, "
+                f"which is not a {self.per.__name__}. Enter with an event of that kind, or change per."
+            )
+        after = check_steps(self.name, tuple(self.steps))
+        for old, new in self.renamed.items():
+            if new not in after or old in after:
+                raise FlowError(
+                    f'{self.name}.renamed: "{old}" → "{new}" must lead from a wait that is gone to one that is there. '
+                    f"There are {', '.join(sorted(after)) or 'none'}."
+                )
+        object.__setattr__(self, "after", MappingProxyType(after))
+
+    def find_wait(self, name: str) -> tuple[Wait[E], tuple[Step[E], ...]] | None:
+        """The wait that a parked customer's stored name means now, and the steps after it."""
+        return self.after.get(self.renamed.get(name, name))
+
+
+def check_flows(flows: Sequence[Flow[Any]]) -> None:
+    """Raise `FlowError` when two flows share a name."""
+    seen = set[str]()
+    for index, flow in enumerate(flows):
+        if flow.name in seen:
+            raise FlowError(
+                f'FLOWS[{index}]: there already is a flow "{flow.name}". '
+                "Passages are stored by the name of their flow, so each needs its own."
+            )
+        seen.add(flow.name)

@@ -1,0 +1,159 @@
+"""What stands between a flow that wants to send and a customer who may not want to hear.
+
+Each guard looks at one thing and says nothing, or how it stops the message.  They are asked in the
+order of `GUARDS`, and the first that speaks decides.  A transactional message passes those that
+protect from marketing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from operators.flow import Template
+from operators.local_time import next_minute_of_day, to_local
+from state.customer import Customer
+from state.decisions import Outcome, Reason
+from state.ids import Ids
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The shop's own limits, as its configuration states them.  Times in milliseconds, hours as minutes of the day."""
+
+    cap: int | None = None
+    cap_period: int = 0
+    quiet_from: int | None = None
+    quiet_to: int = 0
+    time_zone: str = "UTC"
+    min_gap: int = 0
+    holdout_percent: float = 0.0
+    send_mode: Literal["live", "mute", "only"] = "live"
+    allow: frozenset[str] = field(default_factory=frozenset[str])
+
+
+class Verdict(NamedTuple):
+    outcome: Outcome
+    reason: Reason
+    until: int = 0
+
+
+@dataclass(slots=True)
+class Ask:
+    """May this message go to this customer at this moment?
+
+    `at` is when the message was first decided; `moment` is now, by the decision's clock; `latest` is
+    now by whichever clock judges lateness.
+    """
+
+    rules: Rules
+    ids: Ids
+    customer: Customer
+    template: Template[Any]
+    flow: str
+    priority: int
+    stopped: Set[str]
+    at: int
+    moment: int
+    latest: int
+    won: dict[int, int]  # moment → priority of the marketing message sent at it, in this transition
+
+    @property
+    def address(self) -> str:
+        traits = self.customer.traits
+        return {"email": traits.email, "sms": traits.phone}.get(self.template.channel, "")
+
+    @property
+    def time_zone(self) -> str:
+        return self.customer.traits.time_zone or self.rules.time_zone
+
+
+def judge(ask: Ask) -> Verdict | None:
+    """The first objection, or None: send it."""
+    marketing = ask.template.kind == "marketing"
+    for guard, spares_transactional in GUARDS:
+        if (marketing or not spares_transactional) and (verdict := guard(ask)) is not None:
+            return verdict
+    return None
+
+
+def flow_stopped(ask: Ask) -> Verdict | None:
+    return Verdict("skip", "flow_stopped") if ask.flow in ask.stopped else None
+
+
+def address(ask: Ask) -> Verdict | None:
+    return None if ask.address else Verdict("skip", "no_address")
+
+
+def consent(ask: Ask) -> Verdict | None:
+    given = ask.customer.consent(ask.template.channel, ask.template.topic)
+    return None if given is not None and given.granted else Verdict("skip", "no_consent")
+
+
+def suppression(ask: Ask) -> Verdict | None:
+    suppressed = ask.customer.suppressed
+    return Verdict("skip", "suppressed") if suppressed and ask.ids.address(ask.address) in suppressed else None
+
+
+def holdout(ask: Ask) -> Verdict | None:
+    percent = ask.rules.holdout_percent
+    return Verdict("skip", "holdout") if percent and ask.ids.share("holdout", ask.customer.id) * 100 < percent else None
+
+
+def frequency_cap(ask: Ask) -> Verdict | None:
+    rules = ask.rules
+    if rules.cap is None:
+        return None
+    since = ask.moment - rules.cap_period
+    counted = sum(since < when <= ask.moment for when, _ in ask.customer.sent)
+    return Verdict("skip", "cap") if counted >= rules.cap else None
+
+
+def minimum_gap(ask: Ask) -> Verdict | None:
+    """Marketing messages keep a distance; of two at one moment the higher priority has gone first."""
+    gap = ask.rules.min_gap
+    if not gap:
+        return None
+    last = max((when for when, _ in ask.customer.sent if when <= ask.moment), default=None)
+    if last is None or last + gap <= ask.moment:
+        return None
+    if ask.won.get(ask.moment, ask.priority) > ask.priority:
+        return Verdict("skip", "arbitration")
+    return Verdict("defer", "min_gap", last + gap)
+
+
+def quiet_hours(ask: Ask) -> Verdict | None:
+    until = quiet_until(ask.rules, ask.moment, ask.time_zone)
+    return None if until is None else Verdict("defer", "quiet_hours", until)
+
+
+def expiry(ask: Ask) -> Verdict | None:
+    deadline = ask.at + round(ask.template.within.total_seconds() * 1000)
+    return Verdict("skip", "expired") if ask.latest > deadline else None
+
+
+GUARDS: tuple[tuple[Callable[[Ask], Verdict | None], bool], ...] = (
+    (flow_stopped, False),
+    (address, False),
+    (consent, True),
+    (suppression, False),
+    (holdout, True),
+    (frequency_cap, True),
+    (minimum_gap, True),
+    (quiet_hours, True),
+    (expiry, False),
+)
+
+
+def quiet_until(rules: Rules, moment: int, time_zone: str) -> int | None:
+    """When the quiet hours end that this moment is in; None outside of them."""
+    if rules.quiet_from is None or rules.quiet_from == rules.quiet_to:
+        return None
+    local = to_local(moment, time_zone)
+    minute = local.hour * 60 + local.minute
+    if rules.quiet_from < rules.quiet_to:
+        quiet = rules.quiet_from <= minute < rules.quiet_to
+    else:
+        quiet = minute >= rules.quiet_from or minute < rules.quiet_to
+    return next_minute_of_day(moment, rules.quiet_to, time_zone) if quiet else None

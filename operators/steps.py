@@ -1,0 +1,173 @@
+"""The lines a flow is written in: triggers, sends, waits, splits, experiments.
+
+Customers only ever rest at a wait, so waits are the only steps with names.  A wait's name is what is
+stored for a parked customer, which is why sends and splits can be edited freely while customers are
+inside the flow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+from state.events import Event
+
+from operators.faults import FlowError
+from operators.local_time import LocalTime
+from state.customer import Customer
+from state.messages import Channel, Kind
+
+E = TypeVar("E", bound=Event)
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
+
+Condition = Callable[[E, Customer], bool]
+Content = Callable[[E, Customer], Mapping[str, Any]]
+
+
+def minutes(n: float) -> timedelta:
+    return timedelta(minutes=n)
+
+
+def hours(n: float) -> timedelta:
+    return timedelta(hours=n)
+
+
+def days(n: float) -> timedelta:
+    return timedelta(days=n)
+
+
+def named(function: Callable[..., Any], place: str) -> str:
+    """The name under which `explain`, metrics and tests know a function; lambdas have none."""
+    name: str = getattr(function, "__name__", "")
+    if not name or name == "<lambda>":
+        raise FlowError(
+            f"{place}: a condition without a name cannot be explained or drawn. Write it as a function with a name."
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class Template(Generic[E_contra]):
+    """A message, and the event it needs in order to be written.
+
+    `content` makes the plain JSON values its files are rendered with.  `within` is its latest useful
+    moment, counted from the decision's `at`.  `topic` is the consent topic of a marketing message.
+    `at_most_once` gives up a message whose fate is unknown rather than risk sending it twice.
+    """
+
+    name: str
+    content: Callable[[E_contra, Customer], Mapping[str, Any]]
+    channel: Channel = "email"
+    kind: Kind = "marketing"
+    topic: str = "marketing"
+    within: timedelta = timedelta(hours=24)
+    at_most_once: bool = False
+
+    def __post_init__(self) -> None:
+        named(self.content, f'template "{self.name}".content')
+        if self.within <= timedelta(0):
+            raise FlowError(f'template "{self.name}".within must be longer than nothing, got {self.within}.')
+
+
+@dataclass(frozen=True)
+class Trigger(Generic[E_co]):
+    """A kind of event, perhaps only where a condition holds."""
+
+    event: type[Event]
+    where: Callable[[Any, Customer], bool] | None = None
+
+    def matches(self, event: Event, customer: Customer) -> bool:
+        return isinstance(event, self.event) and (self.where is None or self.where(event, customer))
+
+
+def on(event: type[E], where: Condition[E] | None = None) -> Trigger[E]:
+    if where is not None:
+        named(where, f"on({event.__name__}, where=…)")
+    return Trigger(event, where)
+
+
+class Step(Generic[E_contra]):
+    """One line of a flow whose customers entered with an `E_contra`."""
+
+
+@dataclass(frozen=True)
+class Send(Step[E_contra]):
+    template: Template[E_contra]
+
+
+@dataclass(frozen=True)
+class Wait(Step[E_contra]):
+    """A rest: for a time, until an event comes (at most so long), or until a local hour."""
+
+    name: str
+    at_most: timedelta
+    until: Trigger[Event] | None = None
+    local: LocalTime | None = None
+    or_else: tuple[Step[E_contra], ...] = ()
+
+
+@dataclass(frozen=True)
+class Split(Step[E_contra]):
+    cases: tuple[tuple[Callable[[Any, Customer], bool], tuple[Step[E_contra], ...]], ...]
+    otherwise: tuple[Step[E_contra], ...] = ()
+
+
+@dataclass(frozen=True)
+class Arm(Generic[E_contra]):
+    name: str
+    percent: float
+    steps: tuple[Step[E_contra], ...]
+
+
+@dataclass(frozen=True)
+class Experiment(Step[E_contra]):
+    """A split by a keyed hash of the customer: sticky, and with the given shares."""
+
+    name: str
+    arms: tuple[Arm[E_contra], ...]
+
+
+@dataclass(frozen=True)
+class Leave(Step[E_contra]):
+    pass
+
+
+leave: Step[Event] = Leave()
+
+
+def send(template: Template[E]) -> Step[E]:
+    return Send(template)
+
+
+def wait(name: str, duration: timedelta) -> Step[Event]:
+    return Wait(name, duration)
+
+
+def wait_until(name: str, local: LocalTime) -> Step[Event]:
+    """Rest until the next such moment in the customer's zone: `wait_until("morning", at(9))`."""
+    return Wait(name, local.longest, local=local)
+
+
+def wait_for(name: str, event: Trigger[Event], *, within: timedelta, or_else: Sequence[Step[E]] = ()) -> Step[E]:
+    """Rest until the event comes; when it has not come `within`, take the steps of `or_else` first."""
+    return Wait(name, within, until=event, or_else=tuple(or_else))
+
+
+def when(condition: Condition[E], *steps: Step[E]) -> tuple[Condition[E], tuple[Step[E], ...]]:
+    named(condition, "when(…)")
+    return condition, steps
+
+
+def split(*cases: tuple[Condition[E], tuple[Step[E], ...]], otherwise: Sequence[Step[E]] = ()) -> Step[E]:
+    return Split(cases, tuple(otherwise))
+
+
+def arm(name: str, percent: float, *steps: Step[E]) -> Arm[E]:
+    return Arm(name, percent, steps)
+
+
+def experiment(name: str, *arms: Arm[E]) -> Step[E]:
+    return Experiment(name, arms)

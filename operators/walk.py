@@ -1,0 +1,65 @@
+"""Going through the steps of a flow: what follows each wait, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from operators.faults import FlowError
+from operators.steps import Experiment, Leave, Split, Step, Wait
+
+Steps = tuple[Step[Any], ...]
+
+
+def check_steps(name: str, steps: Steps) -> dict[str, tuple[Wait[Any], Steps]]:
+    """What follows each wait.  Raises `FlowError` for steps that could never run as written."""
+    after: dict[str, tuple[Wait[Any], Steps]] = {}
+    for path, wait, rest in walk(f"{name}.steps", steps):
+        if wait.name in after:
+            raise FlowError(
+                f'{path}: wait "{wait.name}" is already used in this flow. '
+                "Customers are parked by the name of their wait, so each needs its own."
+            )
+        if not wait.name:
+            raise FlowError(f"{path}: a wait needs a name. Customers are parked by it.")
+        if wait.at_most <= timedelta(0):
+            raise FlowError(f'{path}: wait "{wait.name}" must last longer than nothing, got {wait.at_most}.')
+        if not rest and not wait.or_else:
+            raise FlowError(f'{path}: nothing follows wait "{wait.name}". Add a step after it, or remove it.')
+        after[wait.name] = wait, rest
+    return after
+
+
+def walk(path: str, steps: Steps, tail: Steps = ()) -> Iterator[tuple[str, Wait[Any], Steps]]:
+    """Every wait in `steps`, with where it is and the steps that follow it."""
+    for i, step in enumerate(steps):
+        here, rest = f"{path}[{i}]", steps[i + 1 :] + tail
+        match step:
+            case Wait():
+                yield here, step, rest
+                yield from walk(f"{here}.or_else", step.or_else, rest)
+            case Split():
+                for n, (_, branch) in enumerate(step.cases):
+                    yield from walk(f"{here}.when[{n}]", branch, rest)
+                yield from walk(f"{here}.otherwise", step.otherwise, rest)
+            case Experiment():
+                _check_arms(here, step)
+                for each in step.arms:
+                    yield from walk(f"{here}.{each.name}", each.steps, rest)
+            case Leave() if i + 1 < len(steps):
+                raise FlowError(f"{path}[{i + 1}]: no customer gets past the leave before it. Remove one of the two.")
+            case _:
+                pass
+
+
+def _check_arms(path: str, step: Experiment[Any]) -> None:
+    shares = [each.percent for each in step.arms]
+    if abs(sum(shares) - 100) > 1e-9 or min(shares, default=0) < 0:
+        raise FlowError(
+            f'{path}: the shares of experiment "{step.name}" are {", ".join(f"{s:g}" for s in shares)} percent, '
+            f"which adds up to {sum(shares):g}. They must add up to 100."
+        )
+    names = [each.name for each in step.arms]
+    if len(set(names)) != len(names):
+        raise FlowError(f'{path}: two arms of experiment "{step.name}" share a name. Customers are counted by it.')

@@ -1,0 +1,93 @@
+"""What we remember about a customer: one record, read and written as one.
+
+The record is mutable because the shard that owns it is its only writer; flows get to read it.
+Fields are only ever appended, with defaults, so that old bytes stay readable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from state.carts import Cart
+from state.ids import EVENT_HASH_BYTES
+from state.messages import Delivery
+from state.passages import NEVER, Passage, Pending
+
+RECENT_IDS_MAX = 256
+CARTS_MAX = 20
+EARLY_RESULTS_MAX = 64
+
+
+class Consent(msgspec.Struct, array_like=True):
+    """The latest word on one channel and topic; `id` is the event that is the proof."""
+
+    granted: bool
+    at: int
+    id: str
+    grants: int = 0
+
+
+class Traits(msgspec.Struct, array_like=True):
+    """What the shop told us of her, each with the time it was said."""
+
+    email: str = ""
+    phone: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    locale: str = ""
+    time_zone: str = ""
+    at: int = 0
+    locale_at: int = 0
+    time_zone_at: int = 0
+
+
+class Customer(msgspec.Struct, array_like=True, kw_only=True):
+    """One customer."""
+
+    id: str
+    first_seen: int = 0
+    last_seen: int = 0
+    events: int = 0
+    recent: bytes = b""
+    traits: Traits = msgspec.field(default_factory=Traits)
+    consents: dict[str, Consent] = {}
+    suppressed: dict[str, str] = {}  # hash of an address → why
+    carts: dict[str, Cart] = {}
+    orders: int = 0
+    first_order_at: int = 0
+    last_order_at: int = 0
+    windows: dict[str, Any] = {}
+    passages: list[Passage] = []
+    pending: list[Pending] = []
+    sent: list[tuple[int, str]] = []  # marketing messages that count against the cap: when, message id
+    early_results: list[Delivery] = []  # results read before the message was decided (a shard put back)
+    held: int = 0  # how many of her events wait for a wake
+    event_timer: int = NEVER  # as it stands in the store
+    wall_timer: int = NEVER
+    stage: str = ""
+
+    def consent(self, channel: str, topic: str) -> Consent | None:
+        return self.consents.get(f"{channel}/{topic}")
+
+    def cart(self, cart_id: str) -> Cart | None:
+        return self.carts.get(cart_id)
+
+    def has_seen(self, event_hash: bytes) -> bool:
+        """Whether an event with this hash is among the recent ones."""
+        recent = self.recent
+        found = recent.find(event_hash)
+        while found != -1 and found % EVENT_HASH_BYTES:
+            found = recent.find(event_hash, found + 1)
+        return found != -1
+
+    def remember(self, event_hash: bytes) -> None:
+        self.recent = (self.recent + event_hash)[-RECENT_IDS_MAX * EVENT_HASH_BYTES :]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Customer)
+
+encode = _encoder.encode
+decode = _decoder.decode

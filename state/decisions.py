@@ -1,0 +1,93 @@
+"""What was decided about a message, and why: the record behind every send and every silence.
+
+A decision is made once, in the customer's shard, and never changes.  Delivery is told apart from it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from state.instants import format_instant
+from state.messages import Channel, Kind
+
+Outcome = Literal["send", "skip", "defer", "replace"]
+Reason = Literal[
+    "",
+    "flow_stopped",
+    "no_address",
+    "no_consent",
+    "suppressed",
+    "holdout",
+    "cap",
+    "min_gap",
+    "arbitration",
+    "quiet_hours",
+    "expired",
+    "no_content",
+    "retry",
+    "stale",
+]
+
+
+class EventCause(msgspec.Struct, frozen=True):
+    """The event that led to a decision, by its place in the log."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class TimerCause(msgspec.Struct, frozen=True):
+    """The wait, or the deferral, that ended."""
+
+    timer: str
+    due: str
+
+
+Cause = EventCause | TimerCause
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One decision, with the field names that the topic, the files and the commands show.
+
+    `at` and `until` are `YYYY-MM-DDTHH:MM:SS.mmmZ`.
+    """
+
+    decision_id: str
+    message_id: str
+    at: str
+    customer: str
+    flow: str
+    flow_version: str
+    passage: str
+    step: str
+    message: str
+    channel: Channel
+    kind: Kind
+    outcome: Outcome
+    reason: Reason = ""
+    until: str = ""
+    cause: EventCause | TimerCause | None = None
+    experiment: str = ""
+    arm: str = ""
+    propensity: float | None = None
+    consent_id: str = ""
+    stalled: bool = False
+
+
+def timer_cause(wait: str, due: int) -> TimerCause:
+    return TimerCause(wait, format_instant(due))
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Decision)
+
+
+def to_json(decision: Decision) -> bytes:
+    return _encoder.encode(decision)
+
+
+def from_json(raw: bytes) -> Decision:
+    return _decoder.decode(raw)
