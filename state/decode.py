@@ -1,0 +1,255 @@
+"""The one bounded decoder for every door: bytes in, a typed event or the reason why not out.
+
+It never raises and never echoes what it read: an error text goes to logs and operators, the bytes go
+to the dead letters.  `state.properties` knows what each kind of event carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from state.events import Event
+from state.instants import NaiveInstant, format_instant, parse_instant
+from state.properties import CALLS, TRACKS, BadField, Common, known_zone, plain_track
+
+SIZE_MAX = 32 * 1024
+DEPTH_MAX = 32
+ID_CHARS_MAX = 256
+OLDEST = 946_684_800_000  # 2000-01-01: what claims to be older comes from a clock that was never set
+AHEAD_MAX = 24 * 3600 * 1000
+CATALOGUE = "catalogue"
+
+
+class Rejected(NamedTuple):
+    """Why a record is not an event: a stable word, and a sentence for people."""
+
+    reason: str
+    error: str
+
+
+class _Context(msgspec.Struct):
+    timezone: Any = None
+    locale: Any = None
+
+
+class _Wire(msgspec.Struct):
+    type: str | None = None
+    event: str | None = None
+    messageId: str | int | None = None
+    userId: str | int | None = None
+    anonymousId: str | int | None = None
+    timestamp: str | None = None
+    originalTimestamp: str | None = None
+    context: _Context | None = None
+    traits: msgspec.Raw = msgspec.Raw(b"{}")
+    properties: msgspec.Raw = msgspec.Raw(b"{}")
+    previousId: str | int | None = None
+    groupId: str | int | None = None
+    name: str | None = None
+
+
+class _Ids(msgspec.Struct):
+    userId: str | int | None = None
+    anonymousId: str | int | None = None
+
+
+class _Time(msgspec.Struct):
+    timestamp: str | None = None
+    originalTimestamp: str | None = None
+
+
+_decode_wire = msgspec.json.Decoder(_Wire).decode
+_decode_ids = msgspec.json.Decoder(_Ids).decode
+_decode_time = msgspec.json.Decoder(_Time).decode
+_FAULTS = (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError, OverflowError)
+
+
+class Decoder:
+    """Decodes the records of one deployment.  `default_currency` serves where an event names none."""
+
+    def __init__(self, default_currency: str) -> None:
+        self._currency = default_currency
+
+    def decode(
+        self,
+        raw: bytes | None,
+        *,
+        key: bytes | None,
+        topic: str,
+        partition: int,
+        offset: int,
+        now: int,
+        clock: Literal["live", "replay"] = "live",
+    ) -> Event | Rejected:
+        """The event in a record.
+
+        `now` is wall time in milliseconds, on replay the wall time at which the replay started.  Live,
+        an event from the next 24 hours counts as now.
+        """
+        if raw is None or not raw:
+            return Rejected("empty", "the record has no value")
+        if len(raw) > SIZE_MAX:
+            return Rejected("too_large", f"the record has {len(raw)} bytes, at most {SIZE_MAX} are read")
+        if too_deep(raw):
+            return Rejected("too_deep", f"the record nests more than {DEPTH_MAX} levels")
+        try:
+            wire = _decode_wire(raw)
+        except _FAULTS as error:
+            return _not_decoded(error)
+        at = _event_time(wire, now, clock)
+        if isinstance(at, Rejected):
+            return at
+        make = _maker(wire)
+        if isinstance(make, Rejected):
+            return make
+        customer = "" if topic == CATALOGUE else _customer(wire, key)
+        if isinstance(customer, Rejected):
+            return customer
+        event_id = _identifier(wire.messageId)
+        if event_id is None:
+            return Rejected("bad_field", f"messageId is longer than {ID_CHARS_MAX} characters or has control characters")
+        context = wire.context
+        locale = time_zone = ""
+        if context is not None:
+            locale = context.locale if isinstance(context.locale, str) and len(context.locale) <= 35 else ""
+            time_zone = known_zone(context.timezone)
+        common = Common(event_id or f"{topic}-{partition}-{offset}", customer, at, locale, time_zone, self._currency)
+        try:
+            return make(wire.traits if wire.type == "identify" else wire.properties, common, wire)
+        except BadField as error:
+            return Rejected("bad_field", str(error))
+        except _FAULTS as error:
+            return _not_decoded(error)
+
+
+def peek_time(raw: bytes | None) -> int | None:
+    """The event time a record claims, for progress; None where it has no sane one."""
+    if raw is None or len(raw) > SIZE_MAX:
+        return None
+    try:
+        time = _decode_time(raw)
+        at = parse_instant(time.timestamp or time.originalTimestamp or "")
+    except _FAULTS:
+        return None
+    return at if at >= OLDEST else None
+
+
+def peek_customer(raw: bytes | None) -> bytes | None:
+    """Whom a record without a key is about; None where nobody can tell."""
+    if raw is None or len(raw) > SIZE_MAX:
+        return None
+    try:
+        ids = _decode_ids(raw)
+        customer = _identifier(ids.userId) or _identifier(ids.anonymousId)
+        return customer.encode() if customer else None
+    except _FAULTS:
+        return None
+
+
+def customer_key(key: bytes | None) -> str | None | Rejected:
+    """The customer that a record key names; None where there is no key."""
+    if not key:
+        return None
+    try:
+        customer = key.decode()
+    except UnicodeDecodeError:
+        return Rejected("bad_key", "the record key is not UTF-8")
+    if len(customer) > ID_CHARS_MAX or not customer.isprintable():
+        return Rejected("bad_key", f"the record key is longer than {ID_CHARS_MAX} characters or has control characters")
+    return customer
+
+
+def _customer(wire: _Wire, key: bytes | None) -> str | Rejected:
+    if key:
+        named = customer_key(key)
+        assert named is not None
+        return named
+    for field, value in (("userId", wire.userId), ("anonymousId", wire.anonymousId)):
+        customer = _identifier(value)
+        if customer is None:
+            return Rejected("bad_field", f"{field} is longer than {ID_CHARS_MAX} characters or has control characters")
+        if customer:
+            return customer
+    return Rejected("missing_customer", "there is neither a record key nor a userId nor an anonymousId")
+
+
+def _identifier(value: str | int | None) -> str | None:
+    """The id as text, empty where there is none; None where it cannot be one."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else str(value)
+    return text if len(text) <= ID_CHARS_MAX and text.isprintable() else None
+
+
+Maker = Callable[[msgspec.Raw, Common, Any], Event]
+
+
+def _maker(wire: _Wire) -> Maker | Rejected:
+    if wire.type == "track":
+        if not wire.event or len(wire.event) > ID_CHARS_MAX:
+            return Rejected("bad_field", f"event is missing or longer than {ID_CHARS_MAX} characters")
+        return TRACKS.get(wire.event, plain_track)
+    if wire.type is None:
+        return Rejected("missing_type", "there is no type; it is track, identify, page, screen, group or alias")
+    make = CALLS.get(wire.type)
+    return make or Rejected("unknown_type", "type is none of track, identify, page, screen, group and alias")
+
+
+def _event_time(wire: _Wire, now: int, clock: str) -> int | Rejected:
+    text = wire.timestamp or wire.originalTimestamp
+    if not text:
+        return Rejected("missing_timestamp", "there is no timestamp")
+    try:
+        at = parse_instant(text)
+    except NaiveInstant:
+        return Rejected("naive_timestamp", "timestamp has no zone; write it in UTC, with a Z at its end")
+    except (ValueError, OverflowError):
+        return Rejected("bad_timestamp", "timestamp is not ISO 8601")
+    if at < OLDEST:
+        return Rejected("timestamp_too_old", f"timestamp is before {format_instant(OLDEST)}")
+    if at > now:
+        if at > now + AHEAD_MAX:
+            return Rejected("timestamp_in_future", "timestamp is more than 24 hours ahead")
+        if clock == "live":
+            return now
+    return at
+
+
+_OPEN, _CLOSE = frozenset(b"[{"), frozenset(b"]}")
+_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def too_deep(raw: bytes) -> bool:
+    """Whether brackets nest deeper than `DEPTH_MAX`; those inside of texts count too, as any real event allows."""
+    brackets = raw.translate(None, _BRACKETS)
+    if len(brackets) <= 2 * DEPTH_MAX:
+        return brackets.count(b"{") + brackets.count(b"[") > DEPTH_MAX and _depth(brackets) > DEPTH_MAX
+    return _depth(brackets) > DEPTH_MAX
+
+
+def _depth(brackets: bytes) -> int:
+    depth = deepest = 0
+    for byte in brackets:
+        if byte in _OPEN:
+            depth += 1
+            if depth > deepest:
+                deepest = depth
+        else:
+            depth -= 1
+    return deepest
+
+
+def _not_decoded(error: Exception) -> Rejected:
+    if isinstance(error, msgspec.ValidationError):
+        # msgspec names the field and the types, never the value.
+        return Rejected("bad_field", str(error))
+    if isinstance(error, UnicodeError):
+        return Rejected("bad_utf8", "the record is not UTF-8, or holds half of a surrogate pair")
+    if isinstance(error, RecursionError):
+        return Rejected("too_deep", f"the record nests more than {DEPTH_MAX} levels")
+    if isinstance(error, OverflowError):
+        return Rejected("bad_number", "a number is larger than can be read")
+    return Rejected("not_json", "the record is not JSON")

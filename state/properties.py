@@ -1,0 +1,422 @@
+"""What each kind of event carries in its properties, and how it becomes a typed event.
+
+Ids that are too long are refused, since a cut id would be another's; texts that are only shown are cut.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from state import events
+from state.events import Event, OrderEvent, OrderLine, ProductEvent
+from state.money import Money, money
+
+ID_CHARS_MAX = 256
+TEXT_CHARS_MAX = 1024
+URL_CHARS_MAX = 2048
+LINES_MAX = 100
+QUANTITY_MAX = 1_000_000
+INT_MAX = 2**63 - 1
+
+
+class BadField(ValueError):
+    """A field that cannot be used; the text names it and says why, without its value."""
+
+
+class Common(NamedTuple):
+    """What every event has, as the decoder found it."""
+
+    id: str
+    customer: str
+    at: int
+    locale: str
+    time_zone: str
+    currency: str
+
+
+Text = str | int | float | None
+Number = Decimal | None
+
+
+class _Product(msgspec.Struct):
+    product_id: Text = None
+    sku: Text = None
+    name: Text = None
+    price: Number = None
+    quantity: Number = None
+    currency: Text = None
+    category: Text = None
+    url: Text = None
+    image_url: Text = None
+    cart_id: Text = None
+    rating: Number = None
+    availability: bool | str | int | None = None
+
+
+class _Order(msgspec.Struct):
+    order_id: Text = None
+    checkout_id: Text = None
+    cart_id: Text = None
+    total: Number = None
+    revenue: Number = None
+    currency: Text = None
+    coupon: Text = None
+    products: list[_Product] = []
+
+
+class _Words(msgspec.Struct):
+    """The plain texts that the smaller events carry."""
+
+    query: Text = None
+    list_id: Text = None
+    category: Text = None
+    cart_id: Text = None
+    coupon: Text = None
+    coupon_id: Text = None
+    promotion_id: Text = None
+    name: Text = None
+    message_id: Text = None
+    link_url: Text = None
+    url: Text = None
+    kind: Text = None
+    bounce_type: Text = None
+    channel: Text = None
+    topic: Text = None
+    source: Text = None
+    proof: Text = None
+    stage: Text = None
+
+
+class _Traits(msgspec.Struct):
+    email: str | None = None
+    phone: str | int | None = None
+    first_name: str | None = None
+    firstName: str | None = None
+    last_name: str | None = None
+    lastName: str | None = None
+    locale: str | None = None
+    timezone: Any = None
+
+
+_product = msgspec.json.Decoder(_Product).decode
+_order = msgspec.json.Decoder(_Order).decode
+_words = msgspec.json.Decoder(_Words).decode
+_traits = msgspec.json.Decoder(_Traits).decode
+_plain = msgspec.json.Decoder(dict[str, Any]).decode
+
+Maker = Callable[[msgspec.Raw, Common, Any], Event]
+P = TypeVar("P", bound=ProductEvent)
+
+
+def ident(value: Text, field: str) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else _number_text(value)
+    if len(text) > ID_CHARS_MAX or not text.isprintable():
+        raise BadField(f"{field} is longer than {ID_CHARS_MAX} characters or has control characters")
+    return text
+
+
+def shown(value: Text, limit: int = TEXT_CHARS_MAX) -> str:
+    if value is None:
+        return ""
+    return value[:limit] if isinstance(value, str) else _number_text(value)
+
+
+def _number_text(value: int | float) -> str:
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)[:40]
+
+
+def _currency(value: Text, default: str) -> str:
+    text = value.strip().upper() if isinstance(value, str) else ""
+    if not text:
+        return default
+    if len(text) != 3 or not text.isascii() or not text.isalpha():
+        raise BadField("currency is not a code of three letters")
+    return text
+
+
+def _money(value: Number, currency: str, field: str) -> Money | None:
+    if value is None:
+        return None
+    try:
+        return money(value, currency)
+    except ValueError as error:
+        raise BadField(f"{field} {error}") from None
+
+
+def _quantity(value: Number) -> int | None:
+    if value is None:
+        return None
+    try:
+        number = Decimal(value)
+    except ArithmeticError:
+        raise BadField("quantity is not a number") from None
+    if not number.is_finite() or not 0 <= number <= QUANTITY_MAX or number != number.to_integral_value():
+        raise BadField(f"quantity is not a whole number from 0 to {QUANTITY_MAX}")
+    return int(number)
+
+
+def _product_id(product: _Product, field: str) -> str:
+    product_id = ident(product.product_id if product.product_id is not None else product.sku, field)
+    if not product_id:
+        raise BadField(f"{field} is missing")
+    return product_id
+
+
+def _product_event(kind: type[P]) -> Maker:
+    def make(raw: msgspec.Raw, common: Common, _: Any) -> P:
+        product = _product(raw)
+        price = product.price
+        return kind(
+            id=common.id,
+            customer=common.customer,
+            at=common.at,
+            locale=common.locale,
+            time_zone=common.time_zone,
+            product_id=_product_id(product, "properties.product_id"),
+            name=shown(product.name),
+            price=None if price is None else _money(price, _currency(product.currency, common.currency), "price"),
+            quantity=_quantity(product.quantity),
+            category=shown(product.category),
+            url=shown(product.url, URL_CHARS_MAX),
+            image_url=shown(product.image_url, URL_CHARS_MAX),
+            cart_id=ident(product.cart_id, "properties.cart_id"),
+            **_extras(kind, product),
+        )
+
+    return make
+
+
+def _extras(kind: type[ProductEvent], product: _Product) -> dict[str, Any]:
+    if kind is events.ProductReviewed:
+        try:
+            rating = None if product.rating is None else float(product.rating)
+        except ValueError:
+            raise BadField("rating is not a number") from None
+        return {"rating": rating if rating is None or math.isfinite(rating) else None}
+    if kind is events.ProductChanged:
+        return {"available": _available(product.availability)}
+    return {}
+
+
+def _available(value: bool | str | int | None) -> bool | None:
+    if isinstance(value, str):
+        word = value.rsplit("/", 1)[-1].replace("_", "").replace(" ", "").casefold()
+        return word in {"instock", "available", "true", "yes", "onlineonly", "limitedavailability", "1"}
+    return None if value is None else bool(value)
+
+
+def _order_event(kind: type[OrderEvent]) -> Maker:
+    def make(raw: msgspec.Raw, common: Common, _: Any) -> Event:
+        order = _order(raw)
+        currency = _currency(order.currency, common.currency)
+        lines = tuple(_order_line(line, i, currency) for i, line in enumerate(order.products[:LINES_MAX]))
+        total = _money(order.total, currency, "total") or _money(order.revenue, currency, "revenue")
+        if total is None and any(line.price for line in lines):
+            total = Money(sum(line.quantity * line.price.minor for line in lines if line.price), currency)
+        return kind(
+            **_base(common),
+            order_id=ident(order.order_id if order.order_id is not None else order.checkout_id, "properties.order_id"),
+            cart_id=ident(order.cart_id, "properties.cart_id"),
+            total=total,
+            currency=currency,
+            products=lines,
+            coupon=shown(order.coupon),
+        )
+
+    return make
+
+
+def _order_line(product: _Product, index: int, currency: str) -> OrderLine:
+    quantity = _quantity(product.quantity)
+    return OrderLine(
+        _product_id(product, f"properties.products[{index}].product_id"),
+        1 if quantity is None else quantity,
+        _money(product.price, currency, f"properties.products[{index}].price"),
+        shown(product.name),
+        shown(product.category),
+        shown(product.url, URL_CHARS_MAX),
+        shown(product.image_url, URL_CHARS_MAX),
+    )
+
+
+def _base(common: Common) -> dict[str, Any]:
+    return {
+        "id": common.id,
+        "customer": common.customer,
+        "at": common.at,
+        "locale": common.locale,
+        "time_zone": common.time_zone,
+    }
+
+
+def _words_event(kind: type[Event], /, **fields: Callable[[_Words], str]) -> Maker:
+    def make(raw: msgspec.Raw, common: Common, _: Any) -> Event:
+        words = _words(raw)
+        return kind(**_base(common), **{name: read(words) for name, read in fields.items()})
+
+    return make
+
+
+def _id_of(field: str) -> Callable[[_Words], str]:
+    return lambda words: ident(getattr(words, field), f"properties.{field}")
+
+
+def _text_of(*names: str, limit: int = TEXT_CHARS_MAX) -> Callable[[_Words], str]:
+    return lambda words: next((shown(v, limit) for v in (getattr(words, n) for n in names) if v is not None), "")
+
+
+def _channel(words: _Words) -> str:
+    channel = shown(words.channel).strip().casefold()
+    if channel and channel not in {"email", "sms", "push", "webhook"}:
+        raise BadField("channel is none of email, sms, push and webhook")
+    return channel
+
+
+def _consent_event(kind: type[events.ConsentEvent], *, all_by_default: bool) -> Maker:
+    """Who withdraws without naming a topic means all; who grants without naming one means marketing mail."""
+
+    def make(raw: msgspec.Raw, common: Common, _: Any) -> Event:
+        words = _words(raw)
+        extra = {"message_id": ident(words.message_id, "properties.message_id")} if kind is events.Unsubscribed else {}
+        return kind(
+            **_base(common),
+            channel=_channel(words) or ("" if all_by_default else "email"),
+            topic=ident(words.topic, "properties.topic") or ("" if all_by_default else "marketing"),
+            source=shown(words.source),
+            proof=shown(words.proof),
+            **extra,
+        )
+
+    return make
+
+
+def plain_track(raw: msgspec.Raw, common: Common, wire: Any) -> Event:
+    return events.Tracked(**_base(common), name=wire.event, properties=_bounded(_plain(raw)))
+
+
+def _bounded(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values that can be stored: whole numbers beyond 64 bits become texts."""
+    return {key: _storable(value) for key, value in properties.items()}
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return value if -INT_MAX <= value <= INT_MAX else str(value)
+    if isinstance(value, dict):
+        return _bounded(value)
+    if isinstance(value, list):
+        return [_storable(each) for each in value]
+    return value
+
+
+def _identify(raw: msgspec.Raw, common: Common, _: Any) -> Event:
+    traits = _traits(raw)
+    base = _base(common)
+    if traits.locale is not None:
+        base["locale"] = traits.locale[:35]
+    if zone := known_zone(traits.timezone):
+        base["time_zone"] = zone
+    first = traits.first_name if traits.first_name is not None else traits.firstName
+    last = traits.last_name if traits.last_name is not None else traits.lastName
+    return events.Identified(
+        **base,
+        email=None if traits.email is None else traits.email.strip()[:320],
+        phone=None if traits.phone is None else shown(traits.phone, 40).strip(),
+        first_name=None if first is None else shown(first, 200),
+        last_name=None if last is None else shown(last, 200),
+        traits=_bounded({k: v for k, v in _plain(raw).items() if k not in _KNOWN_TRAITS}),
+    )
+
+
+_KNOWN_TRAITS = frozenset(_Traits.__struct_fields__)
+
+
+def _page(raw: msgspec.Raw, common: Common, wire: Any) -> Event:
+    words = _words(raw)
+    name = shown(wire.name) or shown(words.name)
+    return events.Paged(**_base(common), name=name, url=shown(words.url, URL_CHARS_MAX))
+
+
+def _screen(raw: msgspec.Raw, common: Common, wire: Any) -> Event:
+    return events.Screened(**_base(common), name=shown(wire.name) or shown(_words(raw).name))
+
+
+def _group(_: msgspec.Raw, common: Common, wire: Any) -> Event:
+    return events.Grouped(**_base(common), group_id=ident(wire.groupId, "groupId"))
+
+
+def _alias(_: msgspec.Raw, common: Common, wire: Any) -> Event:
+    return events.Aliased(**_base(common), previous_id=ident(wire.previousId, "previousId"))
+
+
+@lru_cache(maxsize=2048)
+def _zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ""
+
+
+def known_zone(name: object) -> str:
+    """The time zone, where it is one; an unknown one is no reason to lose an event."""
+    return _zone(name) if isinstance(name, str) and 0 < len(name) <= 64 else ""
+
+
+_EMAIL_FIELDS: dict[str, Callable[[_Words], str]] = {
+    "message_id": _id_of("message_id"),
+    "url": _text_of("link_url", "url", limit=URL_CHARS_MAX),
+    "kind": _text_of("kind", "bounce_type"),
+}
+
+CALLS: Mapping[str, Maker] = {
+    "identify": _identify,
+    "page": _page,
+    "screen": _screen,
+    "group": _group,
+    "alias": _alias,
+}
+
+TRACKS: Mapping[str, Maker] = {
+    "Products Searched": _words_event(events.ProductsSearched, query=_text_of("query")),
+    "Product List Viewed": _words_event(
+        events.ProductListViewed, list_id=_id_of("list_id"), category=_text_of("category")
+    ),
+    "Product Viewed": _product_event(events.ProductViewed),
+    "Product Added": _product_event(events.ProductAdded),
+    "Product Removed": _product_event(events.ProductRemoved),
+    "Product Reviewed": _product_event(events.ProductReviewed),
+    "Product Changed": _product_event(events.ProductChanged),
+    "Cart Viewed": _words_event(events.CartViewed, cart_id=_id_of("cart_id")),
+    "Checkout Started": _order_event(events.CheckoutStarted),
+    "Payment Failed": _order_event(events.PaymentFailed),
+    "Order Completed": _order_event(events.OrderCompleted),
+    "Order Updated": _order_event(events.OrderUpdated),
+    "Order Cancelled": _order_event(events.OrderCancelled),
+    "Order Refunded": _order_event(events.OrderRefunded),
+    "Coupon Entered": _words_event(
+        events.CouponEntered, coupon=_text_of("coupon_id", "coupon", "name"), cart_id=_id_of("cart_id")
+    ),
+    "Promotion Clicked": _words_event(
+        events.PromotionClicked, promotion_id=_id_of("promotion_id"), name=_text_of("name")
+    ),
+    "Email Delivered": _words_event(events.EmailDelivered, **_EMAIL_FIELDS),
+    "Email Opened": _words_event(events.EmailOpened, **_EMAIL_FIELDS),
+    "Email Link Clicked": _words_event(events.EmailLinkClicked, **_EMAIL_FIELDS),
+    "Email Bounced": _words_event(events.EmailBounced, **_EMAIL_FIELDS),
+    "Email Marked as Spam": _words_event(events.EmailMarkedAsSpam, **_EMAIL_FIELDS),
+    "Unsubscribed": _consent_event(events.Unsubscribed, all_by_default=True),
+    "Consent Granted": _consent_event(events.ConsentGranted, all_by_default=False),
+    "Consent Withdrawn": _consent_event(events.ConsentWithdrawn, all_by_default=True),
+    "Stage Changed": _words_event(events.StageChanged, stage=_text_of("stage")),
+}
