@@ -1,0 +1,50 @@
+# Everything a contributor types. `make demo` and `make test` need only CPython 3.11 or 3.12, make and a package index.
+.PHONY: help venv demo test check kafka kafka-stop bench-quick prove lock
+.DEFAULT_GOAL := help
+
+PYTHON := .venv/bin/python
+KILLS ?= 20
+SEED ?= 1
+ARGS ?=
+
+help:
+	@echo 'make demo                   a shop'"'"'s day in under a minute: embedded log, real SMTP, a summary'
+	@echo 'make test [ARGS="-k cart"]  everything that must pass; real Kafka when Java 17 and Maven are here'
+	@echo 'make check                  ruff, mypy --strict, layout: what a commit must pass'
+	@echo 'make kafka, kafka-stop      a real single-node Kafka on 127.0.0.1:19092, data under .local/'
+	@echo 'make bench-quick            latency, throughput, memory; ends with RESULT {json}'
+	@echo 'make prove KILLS=n SEED=s   fault proofs; ends with RESULT {json}'
+	@echo 'make lock                   write requirements.lock anew from pyproject.toml'
+
+venv:
+	@deploy/venv.sh
+
+demo: venv
+	@$(PYTHON) -m flows.demo
+
+test: venv
+	$(PYTHON) -m pytest $(ARGS)
+
+check: venv
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	$(PYTHON) -m pytest -q tests/test_layout.py
+
+kafka:
+	@deploy/kafka/start.sh
+
+kafka-stop:
+	@deploy/kafka/stop.sh
+
+bench-quick: venv
+	@$(PYTHON) -m benchmarks.quick
+
+prove: venv
+	@$(PYTHON) -m benchmarks.prove --kills $(KILLS) --seed $(SEED)
+
+# One file for both Pythons and every platform, without an index address. LOCK_ARGS=--upgrade takes newer versions.
+lock: venv
+	$(PYTHON) -m uv pip compile pyproject.toml --output-file requirements.lock --quiet \
+		--universal --python-version 3.11 --generate-hashes --extra librdkafka --group dev \
+		--no-emit-index-url --no-annotate --no-header $(LOCK_ARGS)
