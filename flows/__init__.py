@@ -1,0 +1,13 @@
+"""The flows that ship.  A deployment with flows of its own names their module in `flows = "…"`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows.abandoned_cart import abandoned_cart
+from flows.welcome import welcome
+from operators.flow import Flow
+from operators.windows import Window
+
+FLOWS: list[Flow[Any]] = [abandoned_cart, welcome]
+WINDOWS: list[Window] = []

@@ -12,8 +12,6 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Generic
 
-from state.events import Event
-
 from operators.faults import FlowError
 from operators.local_time import FRIDAY, MONDAY, SATURDAY, SUNDAY, THURSDAY, TUESDAY, WEDNESDAY, LocalTime, at
 from operators.steps import (
@@ -44,6 +42,7 @@ from operators.steps import (
     when,
 )
 from operators.walk import check_steps
+from state.events import Event
 
 __all__ = [
     "FRIDAY",

@@ -7,6 +7,7 @@ arrives as an argument, so a year of a flow can be tested in a millisecond.
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from operators.flow import Experiment, Flow, Leave, Send, Split, Step, Template, Wait
@@ -45,6 +46,7 @@ class Journey(NamedTuple):
     now: int
     time_zone: str
     ids: Ids
+    stopped: bool = False  # a stopped flow: where its own code fails, the other way is taken
 
 
 def enter(flow: Flow[Any], journey: Journey) -> Moved:
@@ -63,7 +65,7 @@ def arrive(wait: Wait[Any], rest: tuple[Step[Any], ...], journey: Journey) -> Mo
 
 def _run(steps: tuple[Step[Any], ...], journey: Journey, last_wait: str) -> Moved:
     """Take every step up to the next wait."""
-    event, customer, now, time_zone, ids = journey
+    event, customer, now, time_zone, ids, stopped = journey
     ahead, intents, ordinals = deque(steps), list[Intent](), Counter[str]()
     tested: tuple[str, str, float | None] = ("", "", None)
     while ahead:
@@ -73,7 +75,9 @@ def _run(steps: tuple[Step[Any], ...], journey: Journey, last_wait: str) -> Move
                 step = f"{last_wait}/{template.name}/{ordinals[template.name]}"
                 intents.append(Intent(template, step, last_wait, *tested))
             case Split(cases, otherwise):
-                taken = next((steps for condition, steps in cases if condition(event, customer)), otherwise)
+                taken = next(
+                    (steps for condition, steps in cases if _holds(condition, event, customer, stopped)), otherwise
+                )
                 ahead.extendleft(reversed(taken))
             case Experiment(name, arms):
                 arm = _draw(arms, ids.share("experiment", name, customer.id))
@@ -87,6 +91,15 @@ def _run(steps: tuple[Step[Any], ...], journey: Journey, last_wait: str) -> Move
             case step:
                 raise AssertionError(f"unknown step {step!r}")
     return Moved("", now, intents)
+
+
+def _holds(condition: Callable[[Any, Customer], bool], event: Event, customer: Customer, stopped: bool) -> bool:
+    try:
+        return condition(event, customer)
+    except Exception:
+        if stopped:
+            return False
+        raise
 
 
 def _draw(arms: tuple[Any, ...], share: float) -> Any:

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
-from state.events import Event
-
 from operators.faults import FlowError
 from operators.local_time import LocalTime
 from state.customer import Customer
+from state.events import Event
 from state.messages import Channel, Kind
 
 E = TypeVar("E", bound=Event)

@@ -32,8 +32,10 @@ class Cart(msgspec.Struct, array_like=True):
 
     cart_id: str
     changed_at: int
+    changed_by: str = ""  # the id of the event that changed it last
     lines: list[Line] = []
     ordered_at: int = 0
+    emptied_at: int = 0
     currency: str = ""
 
 

@@ -58,6 +58,7 @@ class Customer(msgspec.Struct, array_like=True, kw_only=True):
     orders: int = 0
     first_order_at: int = 0
     last_order_at: int = 0
+    unmatched_order_at: int = 0  # of an order that closed no cart we knew of
     windows: dict[str, Any] = {}
     passages: list[Passage] = []
     pending: list[Pending] = []
@@ -70,6 +71,10 @@ class Customer(msgspec.Struct, array_like=True, kw_only=True):
 
     def consent(self, channel: str, topic: str) -> Consent | None:
         return self.consents.get(f"{channel}/{topic}")
+
+    @property
+    def first_name(self) -> str:
+        return self.traits.first_name
 
     def cart(self, cart_id: str) -> Cart | None:
         return self.carts.get(cart_id)

@@ -31,7 +31,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     flow: str = ""
     customer: str = ""
     wait: str = ""
-    subject: str = ""
+    passage: str = ""
+    fact: str = ""  # base64 of the event as the flow heard it
 
 
 def dead_letter(
@@ -48,7 +49,8 @@ def dead_letter(
     flow: str = "",
     customer: str = "",
     wait: str = "",
-    subject: str = "",
+    passage: str = "",
+    fact: str = "",
 ) -> DeadLetter:
     whole = value or b""
     return DeadLetter(
@@ -66,7 +68,8 @@ def dead_letter(
         flow=flow,
         customer=customer,
         wait=wait,
-        subject=subject,
+        passage=passage,
+        fact=fact,
     )
 
 

@@ -31,22 +31,14 @@ Reason = Literal[
 ]
 
 
-class EventCause(msgspec.Struct, frozen=True):
-    """The event that led to a decision, by its place in the log."""
+class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What led to a decision: an event, by its place in the log, or a wait or deferral that ended."""
 
-    topic: str
-    partition: int
-    offset: int
-
-
-class TimerCause(msgspec.Struct, frozen=True):
-    """The wait, or the deferral, that ended."""
-
-    timer: str
-    due: str
-
-
-Cause = EventCause | TimerCause
+    topic: str = ""
+    partition: int = -1
+    offset: int = -1
+    timer: str = ""
+    due: str = ""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -69,7 +61,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     outcome: Outcome
     reason: Reason = ""
     until: str = ""
-    cause: EventCause | TimerCause | None = None
+    cause: Cause | None = None
     experiment: str = ""
     arm: str = ""
     propensity: float | None = None
@@ -77,8 +69,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stalled: bool = False
 
 
-def timer_cause(wait: str, due: int) -> TimerCause:
-    return TimerCause(wait, format_instant(due))
+def timer_cause(wait: str, due: int) -> Cause:
+    return Cause(timer=wait, due=format_instant(due))
 
 
 _encoder = msgspec.json.Encoder()

@@ -110,7 +110,9 @@ class Decoder:
             return customer
         event_id = _identifier(wire.messageId)
         if event_id is None:
-            return Rejected("bad_field", f"messageId is longer than {ID_CHARS_MAX} characters or has control characters")
+            return Rejected(
+                "bad_field", f"messageId is longer than {ID_CHARS_MAX} characters or has control characters"
+            )
         context = wire.context
         locale = time_zone = ""
         if context is not None:
@@ -149,7 +151,7 @@ def peek_customer(raw: bytes | None) -> bytes | None:
         return None
 
 
-def customer_key(key: bytes | None) -> str | None | Rejected:
+def customer_key(key: bytes | None) -> str | Rejected | None:
     """The customer that a record key names; None where there is no key."""
     if not key:
         return None

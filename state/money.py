@@ -9,10 +9,10 @@ import msgspec
 # Only what differs from two decimals (ISO 4217).
 _EXPONENTS = {
     **dict.fromkeys(
-        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(),
+        ["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"],
         0,
     ),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
 }
 MINOR_MAX = 10**15
 
@@ -37,7 +37,7 @@ def money(amount: Decimal | str, currency: str) -> Money:
     """An amount as it was written.  Raises `ValueError` when it is negative, absurd or no number."""
     try:
         number = Decimal(amount) if isinstance(amount, str) else amount
-        if not number.is_finite() or number.is_signed() and number or abs(number.adjusted()) > 30:
+        if not number.is_finite() or (number.is_signed() and number) or abs(number.adjusted()) > 30:
             raise ValueError("is not an amount of money")
         minor = int(number.scaleb(exponent(currency)).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
     except InvalidOperation:

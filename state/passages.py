@@ -1,4 +1,7 @@
-"""Where customers rest inside flows, and the messages that are not settled yet."""
+"""Where customers rest inside flows, and the messages that are not settled yet.
+
+Both are replaced, never changed in place, so that a transition that fails can be taken back.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,11 @@ EVENT_CLOCK = 0
 WALL_CLOCK = 1
 
 
-class Passage(msgspec.Struct, array_like=True, kw_only=True):
+class Passage(msgspec.Struct, array_like=True, kw_only=True, frozen=True):
     """A customer inside a flow: the whole of what the flow remembers.
 
-    She rests at `wait` until `until`; an empty `wait` means that she is through all steps and stays
-    only while one of her messages can still be withdrawn.  `event` is the event that brought her, as
-    `state.codec`-free msgpack bytes: it is read when she is woken, not on every visit.
+    She rests at `wait` until `until` (event time).  `event` is the event that brought her, as
+    `state.event_codec` bytes: it is read when she is woken, not on every visit.
     """
 
     flow: str
@@ -25,27 +27,30 @@ class Passage(msgspec.Struct, array_like=True, kw_only=True):
     until: int
     entered_at: int
     event: bytes
-    set_aside: bool = False  # the flow's own code failed here; waits for its dead letter to be replayed
+    set_aside: bool = False  # the flow's own code failed here; she rests until its dead letter is replayed
 
 
-class Pending(msgspec.Struct, array_like=True, kw_only=True):
+class Pending(msgspec.Struct, array_like=True, kw_only=True, frozen=True):
     """A message that was decided and is not settled: put off by a guard, or handed to a courier.
 
-    `due` is when it is looked at again, by `clock`.  `attempt` is the last one handed to a courier, 0
-    before the first; `decisions` counts the decisions about it so far.
+    `due` is when it is looked at again, by `clock`.  `at` is the moment it was first decided.  `attempt`
+    is the last one handed to a courier, 0 before the first; `decisions` counts those about it so far.
     """
 
     message_id: str
     flow: str
+    subject: str
     passage: str
+    entered_at: int
     step: str
+    wait: str
     template: str
     event: bytes
     at: int
     decisions: int
     due: int
     clock: int = EVENT_CLOCK
-    awaiting: bool = False
+    awaiting: bool = False  # a courier has it: nothing is decided before its result is read
     attempt: int = 0
     refusals: int = 0
     left: bool = False  # she left the passage: let the attempt under way end, then no more
@@ -53,4 +58,4 @@ class Pending(msgspec.Struct, array_like=True, kw_only=True):
     arm: str = ""
     propensity: float | None = None
     address: str = ""
-    wait: str = ""
+    why: str = ""  # the reason it was put off

@@ -1,0 +1,64 @@
+"""Loading the flows of a deployment by the name of their module, with their templates' texts."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from operators.faults import FlowError
+from operators.program import Program
+
+
+class CatalogError(ValueError):
+    """The module of flows cannot be used; the message names the place, the fact and the way out."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    program: Program
+    templates: Path
+
+
+def load(module: str) -> Catalog:
+    """The flows in `module.FLOWS`, the windows in `module.WINDOWS`, and the folder `templates` beside the module.
+
+    Raises `CatalogError`.
+    """
+    try:
+        found = importlib.import_module(module)
+    except FlowError as error:
+        raise CatalogError(str(error)) from error
+    except ImportError as error:
+        raise CatalogError(
+            f'flows = "{module}": {error}. Name a module that Python can import, such as "flows".'
+        ) from error
+    except Exception as error:
+        raise CatalogError(
+            f'flows = "{module}": importing it raised {type(error).__name__}: {error}. Correct the module.'
+        ) from error
+    flows = getattr(found, "FLOWS", None)
+    if not isinstance(flows, list | tuple):
+        raise CatalogError(f'flows = "{module}": the module has no list FLOWS. Write FLOWS = [your_flow] in it.')
+    folder = getattr(found, "TEMPLATES", None) or Path(found.__file__ or ".").parent / "templates"
+    try:
+        program = Program(flows, getattr(found, "WINDOWS", ()), template_texts(Path(folder)))
+    except FlowError as error:
+        raise CatalogError(str(error)) from error
+    return Catalog(program, Path(folder))
+
+
+def template_texts(folder: Path) -> Mapping[str, bytes]:
+    """All that the files of each template say, so that an edited text is a new version of its flows."""
+    if not folder.is_dir():
+        return {}
+    return {
+        each.name: b"\0".join(
+            f"{file.relative_to(each)}".encode() + b"\0" + file.read_bytes()
+            for file in sorted(each.rglob("*"))
+            if file.is_file()
+        )
+        for each in sorted(folder.iterdir())
+        if each.is_dir()
+    }

@@ -1,0 +1,47 @@
+"""What a transition asks of the world: decisions to keep, messages to hand on, failures to set aside."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+
+from state.decisions import Cause, Decision
+from state.events import Event
+from state.messages import Message
+
+
+@dataclass(slots=True)
+class FlowFault:
+    """A flow's own code raised: what it was about to do, and the traceback."""
+
+    flow: str
+    fact: Event
+    wait: str  # empty: at the event itself, not at a wake
+    passage: str
+    due: int
+    cause: Cause
+    error: str
+
+
+@dataclass(slots=True)
+class Effects:
+    decisions: list[Decision] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    faults: list[FlowFault] = field(default_factory=list)
+    lost: int = 0  # messages nobody told the result of before they expired
+
+    def mark(self) -> tuple[int, int]:
+        return len(self.decisions), len(self.messages)
+
+    def take_back(self, mark: tuple[int, int]) -> None:
+        del self.decisions[mark[0] :]
+        del self.messages[mark[1] :]
+
+
+def told(error: Exception) -> str:
+    """The traceback without the values: an exception's own text may hold what it stumbled over."""
+    frames = traceback.extract_tb(error.__traceback__)[-8:]
+    where = "\n".join(
+        f"  {frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} in {frame.name}: {frame.line}" for frame in frames
+    )
+    return f"{type(error).__name__}\n{where}"

@@ -1,0 +1,384 @@
+"""One customer, one transition: an event, a wake, a courier's result.
+
+Pure: the customer record is changed, what else follows is in `Effects`, and both clocks are arguments.
+The shard runs this over its store; `operators.simulate` runs the same in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from operators import journey, windows
+from operators.breaker import Breaker
+from operators.effects import Effects, FlowFault, told
+from operators.flow import Flow
+from operators.guards import Rules
+from operators.journey import Intent, Journey, Moved
+from operators.observe import observe
+from operators.program import Program
+from operators.results import early_results, never_told, settle
+from operators.sending import Sending, Turn
+from state import event_codec
+from state.customer import Customer
+from state.decisions import Cause, timer_cause
+from state.events import Event
+from state.ids import Ids, event_hash
+from state.messages import Delivery
+from state.passages import EVENT_CLOCK, NEVER, WALL_CLOCK, Passage, Pending
+
+PASSAGES_MAX = 200
+
+
+class Arrived(NamedTuple):
+    """An event with its place in the log, and the wall time (seconds) at which it entered the log."""
+
+    event: Event
+    cause: Cause
+    appended_at: float = 0.0
+
+
+class Engine:
+    """Runs the flows of a program for one customer at a time.  `clock` and `sends` as in `Sending`."""
+
+    def __init__(
+        self,
+        program: Program,
+        rules: Rules,
+        ids: Ids,
+        *,
+        breaker: Breaker,
+        clock: Literal["live", "replay"] = "live",
+        sends: bool = True,
+    ) -> None:
+        self._program = program
+        self._rules = rules
+        self._ids = ids
+        self._breaker = breaker
+        self._sending = Sending(program, rules, ids, breaker, clock=clock, sends=sends)
+
+    def on_event(
+        self, customer: Customer, arrived: Arrived, wall: int, effects: Effects
+    ) -> Literal["applied", "duplicate", "held"]:
+        """Take an event in, once.  `held`: it is later than one of her wakes, and must wait for it."""
+        mark = event_hash(arrived.event.id)
+        if customer.has_seen(mark):
+            return "duplicate"
+        customer.remember(mark)
+        if (customer.passages or customer.pending) and arrived.event.at > self._next_wake(customer):
+            return "held"
+        self.apply(customer, arrived, wall, effects)
+        return "applied"
+
+    def apply(self, customer: Customer, arrived: Arrived, wall: int, effects: Effects) -> None:
+        event = arrived.event
+        facts = observe(customer, event, self._ids)
+        if self._program.windows:
+            windows.fold(self._program.windows, customer, event)
+        turn: Turn | None = None
+        for fact in facts:
+            for flow in self._program.listening(type(fact)):
+                turn = turn or Turn(customer, wall, effects, arrived.cause, arrived.appended_at)
+                self.hear(turn, flow, fact, correction=fact.id != event.id)
+
+    def hear(self, turn: Turn, flow: Flow[Any], fact: Event, *, correction: bool = False) -> None:
+        """Move one customer through one flow because of one fact."""
+        if correction:
+            _correct(turn.customer, flow, fact)
+            return
+        self._guarded(turn, flow, fact, None, lambda: self._hear(turn, flow, fact))
+
+    def wake(
+        self,
+        customer: Customer,
+        clock: int,
+        wall: int,
+        effects: Effects,
+        held: Sequence[Arrived] = (),
+        *,
+        stalled: bool = False,
+    ) -> int:
+        """Wake all that was due before this shard clock, held events in between, in order of time.
+
+        Returns how many of the held events were applied: those at the front of `held`, which must be
+        in order of time, topic, partition and offset.
+        """
+        turn = Turn(customer, wall, effects, Cause("", 0, 0), stalled=stalled)
+        applied = 0
+        while True:
+            first, until = self._first(customer)
+            if applied < len(held) and held[applied].event.at <= until:
+                self.apply(customer, held[applied], wall, effects)
+                applied += 1
+            elif first is None or clock <= until + self._grace(first.flow):
+                return applied
+            elif isinstance(first, Passage):
+                self._wake_passage(turn, first)
+            else:
+                self._look_again(turn, first)
+
+    def on_wall(self, customer: Customer, wall: int, effects: Effects) -> None:
+        """Retries that are due, and messages whose result nobody told."""
+        turn = Turn(customer, wall, effects, Cause("", 0, 0))
+        for pending in [each for each in customer.pending if each.clock == WALL_CLOCK and each.due <= wall]:
+            if pending.awaiting:
+                never_told(turn, pending)
+            else:
+                self._look_again(turn, pending)
+
+    def on_delivery(self, customer: Customer, delivery: Delivery, wall: int, effects: Effects, cause: Cause) -> None:
+        self._settle(Turn(customer, wall, effects, cause), delivery)
+
+    def retry(self, customer: Customer, flow: Flow[Any], passage_id: str, fact: Event, turn: Turn) -> None:
+        """Run again, for one flow alone, what its own code failed at; a wake where a passage is named."""
+        if not passage_id:
+            self.hear(turn, flow, fact)
+            return
+        customer.passages = [
+            msgspec.structs.replace(each, set_aside=False) if each.id == passage_id else each
+            for each in customer.passages
+        ]
+
+    def dues(self, customer: Customer) -> tuple[int, int]:
+        """When she must be looked at again, by the shard clock (more than) and by the wall clock (at least)."""
+        event_due = wall_due = NEVER
+        for passage in customer.passages:
+            if not passage.set_aside and passage.flow in self._program.by_name:
+                event_due = min(event_due, passage.until + self._grace(passage.flow))
+        for pending in customer.pending:
+            if pending.clock == WALL_CLOCK:
+                wall_due = min(wall_due, pending.due)
+            else:
+                event_due = min(event_due, pending.due + self._grace(pending.flow))
+        return event_due, wall_due
+
+    def _next_wake(self, customer: Customer) -> int:
+        due = NEVER
+        for passage in customer.passages:
+            if passage.until < due and not passage.set_aside:
+                due = passage.until
+        for pending in customer.pending:
+            if pending.clock == EVENT_CLOCK and pending.due < due:
+                due = pending.due
+        return due
+
+    def _first(self, customer: Customer) -> tuple[Passage | Pending | None, int]:
+        """Who is woken first: by moment, then priority, then who came earlier."""
+        found: list[tuple[int, int, int, str, Passage | Pending]] = [
+            (each.until, -self._priority(each.flow), each.entered_at, each.id, each)
+            for each in customer.passages
+            if not each.set_aside and each.flow in self._program.by_name
+        ]
+        found += [
+            (each.due, -self._priority(each.flow), each.entered_at, each.message_id, each)
+            for each in customer.pending
+            if each.clock == EVENT_CLOCK
+        ]
+        if not found:
+            return None, NEVER
+        first = min(found, key=lambda entry: entry[:4])
+        return first[4], first[0]
+
+    def _priority(self, flow: str) -> int:
+        found = self._program.by_name.get(flow)
+        return found.priority if found else 0
+
+    def _grace(self, flow: str) -> int:
+        found = self._program.by_name.get(flow)
+        return round(found.grace.total_seconds() * 1000) if found and found.grace else 0
+
+    def _hear(self, turn: Turn, flow: Flow[Any], fact: Event) -> None:
+        customer = turn.customer
+        lenient = flow.name in self._breaker.stopped
+        for passage in [each for each in customer.passages if each.flow == flow.name]:
+            if not _concerns(flow, fact, passage.subject) or fact.at < passage.entered_at:
+                continue
+            if any(_matches(trigger, fact, customer, lenient) for trigger in flow.leave):
+                _leave(customer, flow.name, passage.subject, fact.at)
+                continue
+            found = flow.find_wait(passage.wait)
+            if found is None or found[0].until is None or not _matches(found[0].until, fact, customer, lenient):
+                continue
+            wait, rest = found
+            event = event_codec.decode(passage.event)
+            _remove(customer, passage)
+            self._move(
+                turn, flow, passage, journey.arrive(wait, rest, self._journey(customer, flow, event, fact.at)), fact.at
+            )
+        if any(trigger.event is type(fact) or isinstance(fact, trigger.event) for trigger in flow.leave) and any(
+            _matches(trigger, fact, customer, lenient) for trigger in flow.leave
+        ):
+            # Messages put off after their passage was through.
+            for pending in customer.pending:
+                if (
+                    pending.flow == flow.name
+                    and _concerns(flow, fact, pending.subject)
+                    and pending.entered_at <= fact.at
+                ):
+                    _leave(customer, flow.name, pending.subject, fact.at)
+        if not flow.closed and _matches(flow.enter, fact, customer, lenient):
+            self._enter(turn, flow, fact)
+
+    def _enter(self, turn: Turn, flow: Flow[Any], fact: Event) -> None:
+        customer = turn.customer
+        subject = fact.subject if flow.per is not Event else ""
+        inside = next((p for p in customer.passages if p.flow == flow.name and p.subject == subject), None)
+        if inside is not None and (not flow.restart or fact.at < inside.entered_at):
+            return
+        if flow.restart:
+            _leave(customer, flow.name, subject, fact.at)
+        passage = Passage(
+            flow=flow.name,
+            subject=subject,
+            id=self._ids.passage(customer.id, flow.name, subject, fact.id),
+            wait="",
+            until=0,
+            entered_at=fact.at,
+            event=event_codec.encode(fact),
+        )
+        moved = journey.enter(flow, self._journey(customer, flow, fact, fact.at))
+        self._move(turn, flow, passage, moved, fact.at)
+
+    def _wake_passage(self, turn: Turn, passage: Passage) -> None:
+        customer, flow = turn.customer, self._program.by_name[passage.flow]
+        found = flow.find_wait(passage.wait)
+        _remove(customer, passage)
+        if found is None:
+            return
+        wait, rest = found
+        event = event_codec.decode(passage.event)
+        turn.cause = timer_cause(wait.name, passage.until)
+
+        def move() -> None:
+            moved = journey.wake(wait, rest, self._journey(customer, flow, event, passage.until))
+            self._move(turn, flow, passage, moved, passage.until)
+
+        if not self._guarded(turn, flow, event, passage, move):
+            customer.passages = [*customer.passages, msgspec.structs.replace(passage, set_aside=True)]
+
+    def _look_again(self, turn: Turn, pending: Pending) -> None:
+        customer, flow = turn.customer, self._program.by_name.get(pending.flow)
+        customer.pending = [each for each in customer.pending if each is not pending]
+        if flow is not None:
+            fact = event_codec.decode(pending.event)
+
+            def look() -> None:
+                self._sending.again(turn, pending)
+                self._settle_early(turn, pending.message_id)
+
+            self._guarded(turn, flow, fact, None, look)
+
+    def _move(self, turn: Turn, flow: Flow[Any], passage: Passage, moved: Moved, moment: int) -> None:
+        """Decide about what she passes, and let her rest where she arrives."""
+        customer = turn.customer
+        if moved.wait:
+            rests = msgspec.structs.replace(passage, wait=moved.wait, until=moved.until)
+            customer.passages = [*customer.passages[-PASSAGES_MAX + 1 :], rests]
+        for intent in moved.intents:
+            wish = self._wish(passage, intent, moment)
+            self._sending.look(turn, wish, moment)
+            self._settle_early(turn, wish.message_id)
+
+    def _wish(self, passage: Passage, intent: Intent, moment: int) -> Pending:
+        return Pending(
+            message_id=self._ids.message(passage.id, intent.step),
+            flow=passage.flow,
+            subject=passage.subject,
+            passage=passage.id,
+            entered_at=passage.entered_at,
+            step=intent.step,
+            wait=intent.wait,
+            template=intent.template.name,
+            event=passage.event,
+            at=moment,
+            decisions=0,
+            due=moment,
+            experiment=intent.experiment,
+            arm=intent.arm,
+            propensity=intent.propensity,
+        )
+
+    def _settle_early(self, turn: Turn, message_id: str) -> None:
+        """A shard put back decides again what couriers have long told the result of."""
+        for delivery in early_results(turn.customer, message_id):
+            self._settle(turn, delivery)
+            settled = {each.message_id for each in turn.customer.pending if each.awaiting}
+            turn.effects.messages[:] = [
+                each
+                for each in turn.effects.messages
+                if each.message_id != message_id or (message_id in settled and each.attempt > delivery.attempt)
+            ]
+
+    def _settle(self, turn: Turn, delivery: Delivery) -> None:
+        pending = next((p for p in turn.customer.pending if p.message_id == delivery.message_id), None)
+        template = self._program.templates.get(pending.template) if pending else None
+        at_most_once = template is not None and template.at_most_once
+        settle(self._sending, self._ids, turn, delivery, at_most_once=at_most_once)
+
+    def _journey(self, customer: Customer, flow: Flow[Any], event: Event, now: int) -> Journey:
+        zone = customer.traits.time_zone or self._rules.time_zone
+        return Journey(event, customer, now, zone, self._ids, flow.name in self._breaker.stopped)
+
+    def _guarded(
+        self, turn: Turn, flow: Flow[Any], fact: Event, passage: Passage | None, transition: Callable[[], None]
+    ) -> bool:
+        """Run a transition that calls a flow's own code; taken back as a whole when that code raises."""
+        customer, effects = turn.customer, turn.effects
+        before = customer.passages, customer.pending, customer.sent, customer.early_results
+        mark = effects.mark()
+        try:
+            transition()
+        except Exception as error:
+            customer.passages, customer.pending, customer.sent, customer.early_results = before
+            effects.take_back(mark)
+            wait, passage_id, due = (passage.wait, passage.id, passage.until) if passage else ("", "", 0)
+            effects.faults.append(FlowFault(flow.name, fact, wait, passage_id, due, turn.cause, told(error)))
+            self._breaker.failed(flow.name, turn.wall)
+            return False
+        return True
+
+
+def _matches(trigger: Any, fact: Event, customer: Customer, lenient: bool) -> bool:
+    try:
+        matches: bool = trigger.matches(fact, customer)
+    except Exception:
+        if lenient:
+            return True  # a stopped flow: its sends are decided `flow_stopped`, whatever its code thinks
+        raise
+    return matches
+
+
+def _concerns(flow: Flow[Any], fact: Event, subject: str) -> bool:
+    return flow.per is Event or not isinstance(fact, flow.per) or fact.subject == subject
+
+
+def _remove(customer: Customer, passage: Passage) -> None:
+    customer.passages = [each for each in customer.passages if each is not passage]
+
+
+def _leave(customer: Customer, flow: str, subject: str, at: int) -> None:
+    """End the passages entered by then; what a courier has ends with its attempt, the rest is withdrawn."""
+
+    def stays(each: Passage | Pending) -> bool:
+        return each.flow != flow or each.subject != subject or each.entered_at > at
+
+    customer.passages = [each for each in customer.passages if stays(each)]
+    customer.pending = [
+        each if stays(each) else msgspec.structs.replace(each, left=True)
+        for each in customer.pending
+        if stays(each) or each.awaiting
+    ]
+
+
+def _correct(customer: Customer, flow: Flow[Any], fact: Event) -> None:
+    """A late event changed what an earlier one should have said: she rests where she is, with the better word."""
+    if isinstance(fact, flow.enter.event):
+        subject = fact.subject if flow.per is not Event else ""
+        customer.passages = [
+            msgspec.structs.replace(each, event=event_codec.encode(fact))
+            if each.flow == flow.name and each.subject == subject and each.entered_at == fact.at
+            else each
+            for each in customer.passages
+        ]

@@ -1,0 +1,124 @@
+"""Replaying files of events: one sequence of lines, with the clock moved at fixed places in it.
+
+The places do not depend on how the lines are cut into batches or on how many workers there are, so the
+same files give the same decisions, byte for byte.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from heapq import merge
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from operators.clock import Report
+from operators.inputs import Input, Progress, SubBatch
+from operators.sources import Router
+from state.decode import OLDEST, peek_time
+from state.records import Record
+
+TOPIC = "replay"
+MARK_EVERY = 512
+
+
+class Line(NamedTuple):
+    """One line of one file; `reached` is the greatest event time up to it in its file."""
+
+    reached: int
+    partition: int
+    offset: int
+    raw: bytes
+
+
+class FileSource:
+    """Lines of all files, merged by the time each file has reached.  The first worker reads, the others wait.
+
+    `play_out` is how far the clock goes on after the last event, in milliseconds.
+    """
+
+    def __init__(
+        self, files: Sequence[Path], router: Router, shards: int, *, first: bool, batch_size: int, play_out: int
+    ) -> None:
+        self._router, self._shards, self._batch_size, self._play_out = router, shards, batch_size, play_out
+        self._stack = ExitStack()
+        self._lines = self._open(files) if first else iter(())
+        self._first = first
+        self._told: dict[int, list[int]] = {n: [0] * shards for n in range(len(files))}
+        self._count = 0
+        self._reached = 0
+        self._ended = False
+        self.read = 0  # lines so far, for a progress bar
+
+    def poll(self) -> Sequence[tuple[int, Input]]:
+        if self._ended or not self._first:
+            raise StopIteration
+        out: list[tuple[int, Input]] = []
+        pending: list[Line] = []
+        for line in self._lines:
+            pending.append(line)
+            self._count += 1
+            if line.reached > self._reached:
+                self._reached = line.reached
+            if self._count % MARK_EVERY == 0:
+                self._emit(pending, out, self._reached)
+                pending = []
+                if self._count >= self.read + self._batch_size:
+                    break
+            elif self._count >= self.read + self._batch_size:
+                break
+        else:
+            self._ended = True
+            self._stack.close()
+        self._emit(pending, out, None)
+        self.read = self._count
+        if self._ended:
+            self._mark(out, self._reached)
+            if self._play_out:
+                self._mark(out, self._reached + self._play_out + 1)
+        return out
+
+    def _open(self, files: Sequence[Path]) -> Iterator[Line]:
+        streams = [self._lines_of(number, path) for number, path in enumerate(files)]
+        return streams[0] if len(streams) == 1 else merge(*streams, key=lambda line: (line.reached, line.partition))
+
+    def _lines_of(self, number: int, path: Path) -> Iterator[Line]:
+        opened: IO[bytes] = self._stack.enter_context(gzip.open(path) if path.suffix == ".gz" else path.open("rb"))  # type: ignore[assignment]
+        reached = 0
+        for offset, raw in enumerate(opened):
+            line = raw.strip()
+            if not line:
+                continue
+            at = peek_time(line)
+            if at is not None and at > reached >= 0:
+                reached = at
+            yield Line(reached or OLDEST, number, offset, line)
+
+    def _emit(self, lines: Iterable[Line], out: list[tuple[int, Input]], mark: int | None) -> None:
+        """Each shard's lines in their order, as runs of one file."""
+        runs: dict[int, list[tuple[int, list[Record]]]] = {}
+        shard_for = self._router.shard
+        for _, partition, offset, raw in lines:
+            record = Record(offset, None, raw, 0)
+            mine = runs.setdefault(shard_for(TOPIC, partition, record), [])
+            if mine and mine[-1][0] == partition:
+                mine[-1][1].append(record)
+            else:
+                mine.append((partition, [record]))
+        for shard, mine in runs.items():
+            for n, (partition, records) in enumerate(mine, 1):
+                told, end = self._told[partition], records[-1].offset + 1
+                last = mark if n == len(mine) else None
+                out.append((shard, SubBatch(TOPIC, partition, told[shard], end, records, self._reached, last)))
+                told[shard] = end
+        if mark is not None:
+            self._mark(out, mark, runs)
+
+    def _mark(self, out: list[tuple[int, Input]], at: int, but: Container[int] = ()) -> None:
+        for shard in range(self._shards):
+            if shard not in but:
+                out.append((shard, Progress(self._report(at), ())))
+
+    def _report(self, at: int) -> Report:
+        return Report(process=0, wall=at, busy=at, idle=None, furthest=at, complete=True, settled=True)

@@ -1,0 +1,123 @@
+"""The flows of a deployment, made ready to run: indexed by the events they listen for, and versioned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import timedelta
+from hashlib import blake2b
+from inspect import getsource
+from typing import Any
+
+from operators.faults import FlowError
+from operators.flow import Flow, check_flows
+from operators.steps import Experiment, Send, Split, Step, Template, Trigger, Wait
+from operators.windows import Window
+from state.events import Event
+
+Template_ = Template[Any]
+
+
+class Program:
+    """What a worker runs.  Raises `FlowError` when two flows share a name, or two templates one name but not one meaning.
+
+    `texts` are the template files, by template name: a changed text is a new version of its flows.
+    """
+
+    def __init__(
+        self, flows: Sequence[Flow[Any]], windows: Sequence[Window] = (), texts: Mapping[str, bytes] | None = None
+    ) -> None:
+        check_flows(flows)
+        # One that is asked first wins where two want the same customer at once.
+        self.flows = tuple(sorted(flows, key=lambda flow: -flow.priority))
+        self.windows = tuple(windows)
+        self.by_name = {flow.name: flow for flow in flows}
+        self.templates: dict[str, Template_] = {}
+        self.versions: dict[str, str] = {}
+        self._listening: dict[type[Event], tuple[Flow[Any], ...]] = {}
+        for flow in flows:
+            mine = list(templates(flow.steps))
+            for template in mine:
+                if self.templates.setdefault(template.name, template) != template:
+                    raise FlowError(
+                        f'{flow.name}: there already is another template "{template.name}". '
+                        "Messages are found by the name of their template, so each needs its own."
+                    )
+            self.versions[flow.name] = version(flow, [(texts or {}).get(each.name, b"") for each in mine])
+
+    def listening(self, kind: type[Event]) -> tuple[Flow[Any], ...]:
+        """The flows that an event of this kind can move, the highest priority first."""
+        found = self._listening.get(kind)
+        if found is None:
+            found = tuple(flow for flow in self.flows if any(issubclass(kind, each) for each in listens(flow)))
+            self._listening[kind] = found
+        return found
+
+
+def listens(flow: Flow[Any]) -> set[type[Event]]:
+    waits = (wait.until.event for wait, _ in flow.after.values() if wait.until is not None)
+    return {flow.enter.event, *(trigger.event for trigger in flow.leave), *waits}
+
+
+def templates(steps: Iterable[Step[Any]]) -> Iterable[Template_]:
+    """Every template that these steps can send, in the order they are written."""
+    for step in steps:
+        match step:
+            case Send(template):
+                yield template
+            case Wait():
+                yield from templates(step.or_else)
+            case Split():
+                for _, branch in step.cases:
+                    yield from templates(branch)
+                yield from templates(step.otherwise)
+            case Experiment():
+                for arm in step.arms:
+                    yield from templates(arm.steps)
+            case _:
+                pass
+
+
+def version(flow: Flow[Any], texts: Iterable[bytes] = ()) -> str:
+    """Twelve hex digits of what a flow says: its printed form, the source of its functions, its texts."""
+    digest = blake2b(printed(flow).encode(), digest_size=6)
+    for text in texts:
+        digest.update(len(text).to_bytes(8, "big") + text)
+    return digest.hexdigest()
+
+
+def printed(value: object) -> str:
+    """A flow as text, the same in every process that reads the same source."""
+    match value:
+        case timedelta():
+            return f"{value.total_seconds():g}s"
+        case type():
+            return value.__name__
+        case Trigger() | Flow() | Step() | Template():
+            return _fields(value)
+        case str() | bytes() | int() | float() | bool() | None:
+            return repr(value)
+        case Mapping():
+            return "{" + ", ".join(f"{printed(k)}: {printed(v)}" for k, v in sorted(value.items())) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(map(printed, value)) + "]"
+        case _ if callable(value):
+            return _function(value)
+        case _ if is_dataclass(value):
+            return _fields(value)
+        case _:
+            return repr(value)
+
+
+def _fields(value: Any) -> str:
+    shown = ((field.name, getattr(value, field.name)) for field in fields(value) if field.init)
+    return type(value).__name__ + "(" + ", ".join(f"{name}={printed(each)}" for name, each in shown) + ")"
+
+
+def _function(function: Any) -> str:
+    try:
+        return getsource(function)
+    except (OSError, TypeError):
+        # Typed at a prompt: the compiled form is what there is.
+        code = getattr(function, "__code__", None)
+        return f"{function.__name__} {code.co_code.hex() if code else ''} {code.co_consts if code else ''}"

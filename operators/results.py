@@ -1,0 +1,104 @@
+"""What a courier's result means for a message: done, try again, give the cap back, suppress the address."""
+
+from __future__ import annotations
+
+import msgspec
+
+from operators.observe import suppress
+from operators.sending import Sending, Turn
+from state.customer import EARLY_RESULTS_MAX, Customer
+from state.decisions import Reason
+from state.ids import Ids, event_hash
+from state.messages import Delivery
+from state.passages import WALL_CLOCK, Pending
+
+BACKOFF_MS_MIN = 5_000
+BACKOFF_MS_MAX = 600_000
+NOT_CALLED = frozenset({"stale", "busy", "circuit_open"})
+
+
+def settle(sending: Sending, ids: Ids, turn: Turn, delivery: Delivery, *, at_most_once: bool) -> None:
+    """Take one result in.  Results of an attempt before the last change nothing, but for `accepted`."""
+    customer = turn.customer
+    pending = next((each for each in customer.pending if each.message_id == delivery.message_id), None)
+    if pending is None:
+        _keep_early(customer, delivery)
+        return
+    if delivery.result == "started":
+        return
+    if delivery.result != "accepted" and (not pending.awaiting or delivery.attempt != pending.attempt):
+        return
+    customer.pending = [each for each in customer.pending if each is not pending]
+    match delivery.result:
+        case "accepted":
+            _done(customer, pending)
+        case "refused":
+            _give_back(customer, pending)
+            _done(customer, pending)
+            if delivery.permanent_address:
+                suppress(customer, pending.address, "refused", ids)
+        case "no_content":
+            _give_back(customer, pending)
+            _done(customer, pending)
+            sending.decide(turn, pending, _moment(pending), "skip", "no_content")
+        case "unknown" if at_most_once:
+            _done(customer, pending)
+        case "unknown" | "deferred":
+            _give_back(customer, pending)
+            if pending.left:
+                _done(customer, pending)
+            else:
+                _retry(sending, ids, turn, pending, delivery)
+
+
+def early_results(customer: Customer, message_id: str) -> list[Delivery]:
+    """Take out the results that were read before their message was decided, for a shard put back."""
+    if not customer.early_results:
+        return []
+    found = [each for each in customer.early_results if each.message_id == message_id]
+    if found:
+        customer.early_results = [each for each in customer.early_results if each.message_id != message_id]
+    return found
+
+
+def never_told(turn: Turn, pending: Pending) -> None:
+    """Nobody told the result before the message expired: unknown, and too late to try again."""
+    turn.effects.lost += 1
+    turn.customer.pending = [each for each in turn.customer.pending if each is not pending]
+    _done(turn.customer, pending)
+
+
+def retry_delay(ids: Ids, message_id: str, attempt: int, retry_after_seconds: float = 0.0) -> int:
+    """Milliseconds until the next attempt: doubling from 5 s to 10 min, between half and all of it by a keyed draw."""
+    delay = min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** min(attempt - 1, 10))
+    jittered = round(delay * (0.5 + ids.share("retry", message_id, str(attempt)) / 2))
+    return max(jittered, round(min(retry_after_seconds, 3600) * 1000))
+
+
+def _retry(sending: Sending, ids: Ids, turn: Turn, pending: Pending, delivery: Delivery) -> None:
+    due = turn.wall + retry_delay(ids, pending.message_id, pending.attempt, delivery.retry_after_seconds)
+    reason: Reason = "stale" if delivery.detail == "stale" else "retry"
+    sending.decide(turn, pending, _moment(pending), "defer", reason, due)
+    called = delivery.result == "deferred" and delivery.detail not in NOT_CALLED
+    sending.park(turn.customer, pending, due, WALL_CLOCK, reason, refusals=int(called))
+
+
+def _moment(pending: Pending) -> int:
+    return pending.at
+
+
+def _give_back(customer: Customer, pending: Pending) -> None:
+    customer.sent = [entry for entry in customer.sent if entry[1] != pending.message_id]
+
+
+def _done(customer: Customer, pending: Pending) -> None:
+    # A result told twice is known for what it is.
+    customer.remember(event_hash(pending.message_id))
+
+
+def _keep_early(customer: Customer, delivery: Delivery) -> None:
+    if delivery.result == "started" or customer.has_seen(event_hash(delivery.message_id)):
+        return
+    known = customer.early_results
+    if not any(msgspec.structs.astuple(each) == msgspec.structs.astuple(delivery) for each in known):
+        customer.early_results = [*known, delivery][-EARLY_RESULTS_MAX:]

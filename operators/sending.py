@@ -1,0 +1,225 @@
+"""From a flow's wish to send to a decision: asks the guards, writes down what they said, hands the message on.
+
+The same look is taken at a message when it is first wanted, when a deferral ends and when a retry is
+due, so consent, quiet hours and expiry always count as they are then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+import msgspec
+
+from operators.breaker import Breaker
+from operators.effects import Effects
+from operators.guards import Ask, Rules, Verdict, judge
+from operators.local_time import next_minute_of_day
+from operators.program import Program
+from operators.steps import Template
+from state import event_codec
+from state.customer import Customer
+from state.decisions import Cause, Decision, Outcome, Reason, timer_cause
+from state.ids import Ids
+from state.instants import format_instant
+from state.messages import Message
+from state.passages import EVENT_CLOCK, WALL_CLOCK, Pending
+
+FRESH_MS = 10 * 60_000
+RESULT_SLACK_MS = 60 * 60_000
+CONTENT_BYTES_MAX = 256 * 1024
+ATTEMPTS_MAX = 200
+SENT_MAX = 64
+_MONTH_MS = 30 * 86_400_000
+
+
+@dataclass(slots=True)
+class Turn:
+    """One transition of one customer: whom it moves, when (wall), because of what, and what it leads to."""
+
+    customer: Customer
+    wall: int
+    effects: Effects
+    cause: Cause
+    appended_at: float = 0.0
+    stalled: bool = False
+    won: dict[int, int] = field(default_factory=dict)
+
+
+class Sending:
+    """Decides about messages.  `clock` says by which time lateness is judged; without `sends` nothing leaves."""
+
+    def __init__(
+        self,
+        program: Program,
+        rules: Rules,
+        ids: Ids,
+        breaker: Breaker,
+        *,
+        clock: Literal["live", "replay"],
+        sends: bool,
+    ) -> None:
+        self._program = program
+        self._rules = rules
+        self._ids = ids
+        self._breaker = breaker
+        self._live = clock == "live"
+        self._sends = sends and rules.send_mode != "mute"
+
+    def look(self, turn: Turn, pending: Pending, moment: int) -> None:
+        """Decide, at this moment of event time, what becomes of a message.
+
+        The pending message must have been taken off the customer; it is put back where it is to wait.
+        Raises whatever the flow's own code raises.
+        """
+        template = self._program.templates.get(pending.template)
+        flow = self._program.by_name.get(pending.flow)
+        if template is None or flow is None:
+            return
+        ask = Ask(
+            rules=self._rules,
+            ids=self._ids,
+            customer=turn.customer,
+            template=template,
+            flow=pending.flow,
+            priority=flow.priority,
+            stopped=self._breaker.stopped,
+            at=pending.at,
+            moment=moment,
+            latest=turn.wall if self._live else moment,
+            won=turn.won,
+        )
+        verdict = judge(ask) or _exhausted(pending)
+        if verdict is not None:
+            self.decide(turn, pending, moment, verdict.outcome, verdict.reason, verdict.until)
+            if verdict.outcome == "defer":
+                self.park(turn.customer, pending, verdict.until, EVENT_CLOCK, verdict.reason)
+            return
+        event = event_codec.decode(pending.event)
+        content = msgspec.json.encode(template.content(event, turn.customer))
+        if len(content) > CONTENT_BYTES_MAX:
+            self.decide(turn, pending, moment, "skip", "no_content")
+            return
+        self.decide(turn, pending, moment, "send")
+        if template.kind == "marketing":
+            self._count(turn, pending.message_id, moment, flow.priority)
+        if self._sends and (self._rules.send_mode == "live" or ask.address in self._rules.allow):
+            self._hand_on(turn, pending, template, ask, content)
+
+    def decide(
+        self,
+        turn: Turn,
+        pending: Pending,
+        moment: int,
+        outcome: Outcome,
+        reason: Reason = "",
+        until: int = 0,
+    ) -> None:
+        template: Template[Any] = self._program.templates[pending.template]
+        consent = None
+        if template.kind == "marketing":
+            consent = turn.customer.consent(template.channel, template.topic)
+        turn.effects.decisions.append(
+            Decision(
+                decision_id=f"{pending.message_id}-{pending.decisions}",
+                message_id=pending.message_id,
+                at=format_instant(moment),
+                customer=turn.customer.id,
+                flow=pending.flow,
+                flow_version=self._program.versions[pending.flow],
+                passage=pending.passage,
+                step=pending.step,
+                message=template.name,
+                channel=template.channel,
+                kind=template.kind,
+                outcome=outcome,
+                reason=reason,
+                until=format_instant(until) if until else "",
+                cause=turn.cause,
+                experiment=pending.experiment,
+                arm=pending.arm,
+                propensity=pending.propensity,
+                consent_id=consent.id if consent is not None else "",
+                stalled=turn.stalled,
+            )
+        )
+
+    def park(self, customer: Customer, pending: Pending, due: int, clock: int, why: str, refusals: int = 0) -> None:
+        """Put a message off, after a decision that says so."""
+        put_off = msgspec.structs.replace(
+            pending,
+            decisions=pending.decisions + 1,
+            due=due,
+            clock=clock,
+            awaiting=False,
+            refusals=pending.refusals + refusals,
+            why=why,
+        )
+        customer.pending = [*customer.pending, put_off]
+
+    def again(self, turn: Turn, pending: Pending) -> None:
+        """Look again at a message whose deferral or retry was due."""
+        turn.cause = timer_cause(pending.wait, pending.due)
+        moment = pending.due if pending.clock == EVENT_CLOCK or self._live else pending.at
+        self.look(turn, pending, moment)
+
+    def _count(self, turn: Turn, message_id: str, moment: int, priority: int) -> None:
+        turn.won[moment] = max(priority, turn.won.get(moment, priority))
+        keep_from = moment - max(self._rules.cap_period, self._rules.min_gap, _MONTH_MS)
+        sent = [entry for entry in turn.customer.sent if entry[0] > keep_from]
+        turn.customer.sent = [*sent, (moment, message_id)][-max(SENT_MAX, self._rules.cap or 0) :]
+
+    def _hand_on(self, turn: Turn, pending: Pending, template: Template[Any], ask: Ask, content: bytes) -> None:
+        traits = turn.customer.traits
+        attempt = pending.attempt + 1
+        within = round(template.within.total_seconds() * 1000)
+        turn.customer.pending = [
+            *turn.customer.pending,
+            msgspec.structs.replace(
+                pending,
+                decisions=pending.decisions + 1,
+                due=turn.wall + within + RESULT_SLACK_MS,
+                clock=WALL_CLOCK,
+                awaiting=True,
+                attempt=attempt,
+                address=ask.address,
+                why="",
+            ),
+        ]
+        turn.effects.messages.append(
+            Message(
+                message_id=pending.message_id,
+                attempt=attempt,
+                customer=turn.customer.id,
+                flow=pending.flow,
+                template=template.name,
+                channel=template.channel,
+                kind=template.kind,
+                topic=template.topic if template.kind == "marketing" else "",
+                address=ask.address,
+                locale=traits.locale,
+                time_zone=ask.time_zone,
+                content=msgspec.json.decode(content),
+                fresh_until=self._fresh_until(turn.wall, ask),
+                refusals=pending.refusals,
+                at_most_once=template.at_most_once,
+                appended_at=turn.appended_at,
+            )
+        )
+
+    def _fresh_until(self, wall: int, ask: Ask) -> int:
+        rules = self._rules
+        if not self._live or rules.quiet_from is None or ask.template.kind != "marketing":
+            return wall + FRESH_MS
+        return min(wall + FRESH_MS, _next_quiet(wall // 60_000, rules.quiet_from, ask.time_zone))
+
+
+@lru_cache(maxsize=512)
+def _next_quiet(minute: int, quiet_from: int, time_zone: str) -> int:
+    return next_minute_of_day(minute * 60_000, quiet_from, time_zone)
+
+
+def _exhausted(pending: Pending) -> Verdict | None:
+    """On the replay clock lateness does not end retries; their number does."""
+    return Verdict("skip", "expired") if pending.attempt >= ATTEMPTS_MAX else None

@@ -1,0 +1,129 @@
+"""Playing events through a flow on a simulated clock, for tests that read like the shop's own sentences.
+
+    simulate(abandoned_cart).at(hours(0), cart).at(minutes(30), order).play_out() == []
+
+The events go through the same engine as in production.  A simulated customer has an address and has
+agreed to everything, and neither caps nor quiet hours apply, unless the test says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from operators.breaker import Breaker, NeverStops
+from operators.effects import Effects, FlowFault
+from operators.engine import Arrived, Engine
+from operators.flow import Flow
+from operators.guards import Rules
+from operators.program import Program
+from operators.windows import Window
+from state.customer import Consent, Customer, Traits
+from state.decisions import Cause, Decision
+from state.events import Event
+from state.ids import Ids
+from state.instants import parse_instant
+from state.passages import NEVER
+
+START = parse_instant("2026-01-05T12:00:00Z")  # a Monday noon
+_CHANNELS = ("email", "sms", "push", "webhook")
+
+
+@dataclass(frozen=True)
+class Told:
+    """One decision, as far as a test wants to know: when after the start, which message, what came of it."""
+
+    after: timedelta
+    message: str
+    outcome: str = "send"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A scenario under construction; each step gives a new one."""
+
+    flows: tuple[Flow[Any], ...]
+    rules: Rules = field(default_factory=Rules)
+    windows: tuple[Window, ...] = ()
+    customer_id: str = "anna"
+    traits: Traits = field(default_factory=lambda: Traits(email="anna@example.com", phone="+48600000000"))
+    agreed: bool = True
+    topics: tuple[str, ...] = ("marketing",)
+    happened: tuple[tuple[timedelta, Event], ...] = ()
+    start: int = START
+
+    def at(self, after: timedelta, event: Event) -> Simulation:
+        """Let an event happen so long after the start.  The time it carries itself does not count."""
+        return replace(self, happened=(*self.happened, (after, event)))
+
+    def without_consent(self) -> Simulation:
+        return replace(self, agreed=False)
+
+    def without_address(self) -> Simulation:
+        return replace(self, traits=Traits())
+
+    def under(self, rules: Rules) -> Simulation:
+        """Apply these caps, quiet hours and holdouts."""
+        return replace(self, rules=rules)
+
+    def starting(self, start: int) -> Simulation:
+        return replace(self, start=start)
+
+    def play_out(self, until: timedelta = timedelta(days=400)) -> list[Told]:
+        """Run on until nothing is left to happen, at most so long: what was decided to be sent."""
+        return [told for told in self.decided(until) if told.outcome == "send"]
+
+    def decided(self, until: timedelta = timedelta(days=400)) -> list[Told]:
+        """Every decision in order, those against sending too."""
+        return [
+            Told(
+                timedelta(milliseconds=_ms(decision) - self.start), decision.message, decision.outcome, decision.reason
+            )
+            for decision in self.decisions(until)
+        ]
+
+    def decisions(self, until: timedelta = timedelta(days=400)) -> list[Decision]:
+        return self._play(until)[0].decisions
+
+    def faults(self, until: timedelta = timedelta(days=400)) -> list[FlowFault]:
+        """Where a flow's own code raised."""
+        return self._play(until)[0].faults
+
+    def customer(self, until: timedelta = timedelta(days=400)) -> Customer:
+        """What is known of her in the end."""
+        return self._play(until)[1]
+
+    def _play(self, until: timedelta) -> tuple[Effects, Customer]:
+        engine = self._engine(NeverStops())
+        customer, effects = self._customer(), Effects()
+        for n, (after, event) in enumerate(sorted(self.happened, key=lambda entry: entry[0])):
+            at = self.start + round(after.total_seconds() * 1000)
+            happened = msgspec.structs.replace(event, customer=customer.id, at=at, id=event.id or f"event-{n}")
+            engine.wake(customer, at, at, effects)
+            engine.on_event(customer, Arrived(happened, Cause("simulation", 0, n)), at, effects)
+        engine.wake(customer, self.start + round(until.total_seconds() * 1000) + 1, NEVER, effects)
+        return effects, customer
+
+    def _engine(self, breaker: Breaker) -> Engine:
+        program = Program(self.flows, self.windows)
+        return Engine(program, self.rules, Ids(b"simulation"), breaker=breaker, clock="replay", sends=False)
+
+    def _customer(self) -> Customer:
+        customer = Customer(id=self.customer_id, traits=msgspec.structs.replace(self.traits))
+        if self.agreed:
+            words = {f"{channel}/{topic}": Consent(True, 0, "agreed") for channel in _CHANNELS for topic in self.topics}
+            customer.consents = words
+        return customer
+
+
+def simulate(*flows: Flow[Any], windows: Sequence[Window] = ()) -> Simulation:
+    return Simulation(flows, windows=tuple(windows))
+
+
+def _ms(decision: Decision) -> int:
+    return parse_instant(decision.at)

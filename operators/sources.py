@@ -1,0 +1,157 @@
+"""Reading the logs for one worker: raw records in, one sub-batch per shard out, and reports of progress.
+
+Nothing is decoded here but ids of records without a key, and one time stamp per fetch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
+
+from operators.clock import Report
+from operators.inputs import DELIVERIES, OURS, Input, Progress, SubBatch
+from state.decode import CATALOGUE, peek_customer, peek_time
+from state.ids import Ids, shard_of
+from state.records import Fetched, Reader, Record, TopicPartition
+
+RECORDS_MAX = 2_000
+REPORT_SECONDS = 0.1
+RANGES_SECONDS = 0.5
+
+
+class Router:
+    """Which shard a record belongs to, by the keyed hash of its customer."""
+
+    def __init__(self, ids: Ids, shards: int) -> None:
+        self._ids = ids
+        self._shards = shards
+        self._known: dict[bytes, int] = {}
+
+    def shard(self, topic: str, partition: int, record: Record) -> int:
+        key = None if topic == CATALOGUE else record.key
+        key = key or peek_customer(record.value)
+        if key is None:
+            # Nobody's: it is on its way to the dead letters, and always by the same shard.
+            key = f"{topic}-{partition}-{record.offset}".encode()
+        shard = self._known.get(key)
+        if shard is None:
+            if len(self._known) > 100_000:
+                self._known.clear()
+            shard = self._known[key] = shard_of(self._ids.customer(key), self._shards)
+        return shard
+
+    def split(self, topic: str, partition: int, records: Iterable[Record]) -> dict[int, list[Record]]:
+        shares: dict[int, list[Record]] = {}
+        shard_for = self.shard
+        for record in records:
+            shares.setdefault(shard_for(topic, partition, record), []).append(record)
+        return shares
+
+
+class LogSource:
+    """One worker's share of the topic partitions.
+
+    `start`: where each partition begins, what it had reached, and where it ended when the worker started.
+    `poll` never blocks.  Times in seconds (`wall`) and milliseconds (all else).
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        router: Router,
+        shards: int,
+        process: int,
+        start: Mapping[TopicPartition, int],
+        reached: Mapping[TopicPartition, int],
+        ends: Mapping[TopicPartition, int],
+        wall: Callable[[], float],
+        clock: Literal["live", "replay"],
+        assign: Callable[[Iterable[TopicPartition]], Mapping[TopicPartition, int]] | None = None,
+    ) -> None:
+        self._reader = reader
+        self._router = router
+        self._shards = shards
+        self._process = process
+        self._wall = wall
+        self._live = clock == "live"
+        self._find = assign
+        self._positions = dict(start)
+        self._reached = {tp: reached.get(tp, 0) for tp in start}
+        self._results_to = {tp: ends[tp] for tp in start if tp.topic == DELIVERIES}
+        self._idle: dict[TopicPartition, float | None] = {}
+        self._told = {tp: [offset] * shards for tp, offset in start.items()}
+        self._report_at = 0.0
+        self._ranges_at = 0.0
+        reader.assign(self._positions)
+
+    def poll(self) -> list[tuple[int, Input]]:
+        """(shard, input) pairs; empty when there is nothing to say."""
+        out: list[tuple[int, Input]] = []
+        for fetched in self._reader.poll(RECORDS_MAX):
+            self._take(fetched, out)
+        now = self._wall()
+        if now >= self._report_at:
+            self._report_at = now + REPORT_SECONDS
+            self._tell(now, out)
+        return out
+
+    def positions(self) -> dict[TopicPartition, int]:
+        return dict(self._positions)
+
+    def add(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Read these partitions too, which were found while running."""
+        for tp, offset in positions.items():
+            self._positions.setdefault(tp, offset)
+            self._reached.setdefault(tp, 0)
+            self._told.setdefault(tp, [offset] * self._shards)
+        self._reader.assign(self._positions)
+
+    def _take(self, fetched: Fetched, out: list[tuple[int, Input]]) -> None:
+        topic, partition, _, end, records, idle_at = fetched
+        tp = TopicPartition(topic, partition)
+        self._idle[tp] = idle_at
+        if end <= self._positions[tp]:
+            return
+        self._positions[tp] = end
+        reached = self._reached[tp]
+        if records and topic not in OURS:
+            # The time of the last one is a lower bound of the greatest, which is all the clock needs.
+            reached = max(reached, self._time(records))
+            self._reached[tp] = reached
+        told = self._told[tp]
+        for shard, share in self._router.split(topic, partition, records).items():
+            out.append((shard, SubBatch(topic, partition, told[shard], end, share, reached)))
+            told[shard] = end
+
+    def _time(self, records: Sequence[Record]) -> int:
+        at = next((time for time in (peek_time(record.value) for record in reversed(records[-3:])) if time), 0)
+        return min(at, round(self._wall() * 1000)) if self._live else at
+
+    def _tell(self, now: float, out: list[tuple[int, Input]]) -> None:
+        report = self._report(now)
+        everything = now >= self._ranges_at
+        if everything:
+            self._ranges_at = now + RANGES_SECONDS
+        for shard in range(self._shards):
+            ranges: list[tuple[str, int, int, int, int]] = []
+            if everything:
+                for tp, position in self._positions.items():
+                    told = self._told[tp]
+                    if told[shard] != position:
+                        ranges.append((tp.topic, tp.partition, told[shard], position, self._reached[tp]))
+                        told[shard] = position
+            out.append((shard, Progress(report, ranges)))
+
+    def _report(self, now: float) -> Report:
+        inputs = [tp for tp in self._positions if tp.topic not in OURS]
+        busy = [self._reached[tp] for tp in inputs if tp in self._idle and self._idle[tp] is None]
+        idle = [at for tp in inputs if (at := self._idle.get(tp)) is not None]
+        return Report(
+            process=self._process,
+            wall=round(now * 1000),
+            busy=min(busy, default=None),
+            idle=int(min(idle) * 1000) if idle else None,
+            furthest=max((self._reached[tp] for tp in inputs), default=0),
+            complete=all(tp in self._idle for tp in inputs),
+            settled=all(self._positions[tp] >= end for tp, end in self._results_to.items()),
+        )
