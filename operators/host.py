@@ -6,8 +6,7 @@ then forget the rows.  What the log has no room for stays in the outbox until it
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from state.store import Row
@@ -42,6 +41,10 @@ class Publisher:
     @property
     def in_flight(self) -> int:
         return self._in_flight
+
+    @property
+    def has_backlog(self) -> bool:
+        return bool(self._backlog)
 
     @property
     def refused(self) -> int:
@@ -107,6 +110,3 @@ class Stop:
     def ask(self, *_: object) -> None:
         self.asked = True
 
-
-Opener = Callable[[int], Shard]
-Lines = deque[bytes]

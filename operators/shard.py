@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 from state.store import Batch, Row, ShardStore
@@ -41,6 +41,8 @@ _message = msgspec.json.Encoder()
 _delivery = msgspec.json.Decoder(Delivery)
 _held_encode = msgspec.msgpack.Encoder().encode
 _Held = tuple[bytes, str, int, int, float]
+_COUNTS = b"counts"
+_Counts = tuple[list[tuple[str, str, int]], int]
 _held_decode = msgspec.msgpack.Decoder(_Held).decode
 
 
@@ -70,6 +72,7 @@ class Surroundings:
     started_ms: int
     cache_customers: int  # per shard
     publishes: bool  # False: decisions are handed back, not written to the outbox
+    origins: Mapping[TopicPartition, int] = field(default_factory=dict)  # where the first start began
 
 
 class Shard:
@@ -83,7 +86,8 @@ class Shard:
         self.made: list[decisions.Decision] = []
         self.letters: list[DeadLetter] = []
         self.ready: list[Row] = []
-        self.parked = _parked_from(store.meta(b"parked"))
+        self.parked, self.timers = _counts_from(store.meta(_COUNTS))
+        self.outbox_rows = store.outbox_rows()
         self._around = around
         self._watermarks = {tp: list(mark) for tp, mark in store.watermarks().items()}
         self._cache: OrderedDict[bytes, Entry] = OrderedDict()
@@ -141,12 +145,14 @@ class Shard:
             batch.set_watermark(tp, offset, reached)
         for seq in self.acked:
             batch.remove_outbox(seq)
-        if self._touched_parked():
-            batch.set_meta(b"parked", _parked_to(self.parked))
+        if self._dirty:
+            self._count_parked()
+            batch.set_meta(_COUNTS, _counts_to(self.parked, self.timers))
         self.store.commit(batch)
         self._dirty.clear()
         self._moved.clear()
         self._forgot = False
+        self.outbox_rows += len(self._rows) - len(self.acked)
         self.acked.clear()
         self._held_new.clear()
         self._released.clear()
@@ -178,7 +184,7 @@ class Shard:
         """Move a watermark; where it stood."""
         mark = self._watermarks.get(tp)
         if mark is None:
-            mark = self._watermarks[tp] = [start, 0]
+            mark = self._watermarks[tp] = [self._around.origins.get(tp, 0), 0]
         before: int = mark[0]
         if start > before:
             raise SourceGap(
@@ -449,15 +455,22 @@ class Shard:
         customer = entry.customer
         event_due, wall_due = self._around.engine.dues(customer)
         if event_due != customer.event_timer:
-            _move_timer(batch, EVENT_CLOCK, customer.event_timer, event_due, chash)
+            self._move_timer(EVENT_CLOCK, customer.event_timer, event_due, chash)
             customer.event_timer = event_due
         if wall_due != customer.wall_timer:
-            _move_timer(batch, WALL_CLOCK, customer.wall_timer, wall_due, chash)
+            self._move_timer(WALL_CLOCK, customer.wall_timer, wall_due, chash)
             customer.wall_timer = wall_due
         batch.put_customer(chash, customers.encode(customer))
 
-    def _touched_parked(self) -> bool:
-        changed = False
+    def _move_timer(self, clock: int, old: int, new: int, chash: bytes) -> None:
+        if old != NEVER:
+            self._batch.clear_timer(clock, old, chash)
+            self.timers -= 1
+        if new != NEVER:
+            self._batch.set_timer(clock, new, chash)
+            self.timers += 1
+
+    def _count_parked(self) -> None:
         for entry in self._dirty.values():
             now = _waits(entry.customer)
             if now != entry.parked:
@@ -465,25 +478,22 @@ class Shard:
                     self.parked[place] -= 1
                 for place in now:
                     self.parked[place] = self.parked.get(place, 0) + 1
-                entry.parked, changed = now, True
-        return changed
-
-
-def _move_timer(batch: Batch, clock: int, old: int, new: int, chash: bytes) -> None:
-    if old != NEVER:
-        batch.clear_timer(clock, old, chash)
-    if new != NEVER:
-        batch.set_timer(clock, new, chash)
+                entry.parked = now
 
 
 def _waits(customer: Customer) -> tuple[tuple[str, str], ...]:
     return tuple((passage.flow, passage.wait) for passage in customer.passages)
 
 
-def _parked_from(raw: bytes | None) -> dict[tuple[str, str], int]:
-    rows: Sequence[Any] = msgspec.msgpack.decode(raw) if raw else []
-    return {(flow, wait): count for flow, wait, count in rows}
+def parked_in(store: ShardStore) -> dict[tuple[str, str], int]:
+    """How many customers rest at each (flow, wait) of a shard, as counted with every write."""
+    return _counts_from(store.meta(_COUNTS))[0]
 
 
-def _parked_to(parked: dict[tuple[str, str], int]) -> bytes:
-    return msgspec.msgpack.encode([(flow, wait, count) for (flow, wait), count in parked.items() if count])
+def _counts_from(raw: bytes | None) -> tuple[dict[tuple[str, str], int], int]:
+    parked, timers = msgspec.msgpack.decode(raw, type=_Counts) if raw else ([], 0)
+    return {(flow, wait): count for flow, wait, count in parked}, timers
+
+
+def _counts_to(parked: dict[tuple[str, str], int], timers: int) -> bytes:
+    return msgspec.msgpack.encode(([(flow, wait, count) for (flow, wait), count in parked.items() if count], timers))

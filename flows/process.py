@@ -1,0 +1,99 @@
+"""What every long-running process of ours does alike: JSON logs, signals, a heartbeat, an end with its parent."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import REGISTRY, generate_latest
+
+from config.load import load
+from config.settings import Settings
+
+_PR_SET_PDEATHSIG = 1
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+def prepare(name: str, on_stop: Callable[[], object] | None = None) -> None:
+    """Set a process up: logs to standard error, die with the supervisor, `on_stop` at SIGTERM and SIGINT."""
+    log_json(name)
+    sys.setswitchinterval(0.0005)  # threads that wait must not wait for a busy dataflow
+    _die_with_parent()
+    if on_stop is not None:
+        stop = on_stop
+        signal.signal(signal.SIGTERM, lambda *_: stop())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor tells us
+
+
+def settings_for(config: str | None) -> Settings:
+    return load(Path(config) if config else None, os.environ)
+
+
+def log_json(process: str, level: int = logging.INFO) -> None:
+    """One JSON object per line; what is in `extra` becomes a field."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json(process))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("impuls").setLevel(level)
+
+
+class _Json(logging.Formatter):
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z",
+            "level": record.levelname.lower(),
+            "process": self._process,
+            "pid": record.process,
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        line |= {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class Beat:
+    """A process's word about itself, in a file that others read: its state and its metrics."""
+
+    def __init__(self, data_dir: Path, name: str) -> None:
+        self._folder = data_dir / "run"
+        self._name = name
+
+    def tell(self, status: dict[str, Any]) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        told = {"at": time.time(), "pid": os.getpid(), **status}
+        self._put(f"{self._name}.json", json.dumps(told).encode())
+        self._put(f"{self._name}.prom", generate_latest(REGISTRY))
+
+    def read(self) -> dict[str, Any] | None:
+        try:
+            status: dict[str, Any] = json.loads((self._folder / f"{self._name}.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        return status
+
+    def _put(self, name: str, content: bytes) -> None:
+        fresh = self._folder / f".{name}.{os.getpid()}"
+        fresh.write_bytes(content)
+        fresh.rename(self._folder / name)
+
+
+def _die_with_parent() -> None:
+    """A supervisor that was killed leaves nobody behind who would hold the stores (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

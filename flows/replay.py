@@ -1,0 +1,199 @@
+"""Replaying files of events: the same dataflow on the replay clock, in a store of its own."""
+
+from __future__ import annotations
+
+import heapq
+import multiprocessing
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.settings import Settings
+from flows.catalog import load
+from flows.rules import rules_of
+from operators import dataflow
+from operators.breaker import NeverStops
+from operators.engine import Engine
+from operators.files import FileSource
+from operators.host import Stop
+from operators.shard import Shard, Surroundings
+from operators.sources import Router
+from state import dead_letters, decisions
+from state.decode import Decoder
+from state.ids import Ids
+from state.secret import load_or_make
+from state.store import Resources, ShardStore
+
+CONSTANT_SECRET = b"impuls replay without a secret of its own"
+RUN_LINES_MAX = 100_000
+BATCH_SIZE = 5_000
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What to replay, and how.  `play_out` in milliseconds; `secret` keys ids and experiment arms."""
+
+    files: tuple[Path, ...]
+    out: Path
+    settings: Settings
+    secret: bytes
+    play_out: int = 0
+    workers: int = 1
+    batch_size: int = BATCH_SIZE
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a replay came to."""
+
+    events: int
+    decisions: int
+    dead_letters: int
+
+
+def secret_for(settings: Settings, *, configured: bool) -> bytes:
+    """The deployment's secret where there is a configuration, else a constant one."""
+    return load_or_make(settings.secret_file) if configured else CONSTANT_SECRET
+
+
+def replay(plan: Replay, progress: Callable[[int], None] | None = None) -> Played:
+    """Replay files into `plan.out`, replacing what is there: `decisions.jsonl` and `dead-letters.jsonl`."""
+    parts = plan.out / ".parts"
+    for stale in (parts, plan.out / ".store"):
+        shutil.rmtree(stale, ignore_errors=True)
+    parts.mkdir(parents=True)
+    try:
+        if plan.workers == 1:
+            _work(plan, 0, None, progress)
+        else:
+            _cluster(plan)
+        decided = _merge(parts.glob("decisions-*"), plan.out / "decisions.jsonl")
+        letters = _merge(parts.glob("dead-letters-*"), plan.out / "dead-letters.jsonl")
+        events = sum(int(count.read_text()) for count in parts.glob("count-*"))
+    finally:
+        shutil.rmtree(parts, ignore_errors=True)
+        shutil.rmtree(plan.out / ".store", ignore_errors=True)
+    return Played(events, decided, letters)
+
+
+def _work(plan: Replay, process: int, addresses: list[str] | None, progress: Callable[[int], None] | None = None) -> None:
+    settings, catalog, ids = plan.settings, load(plan.settings.flows), Ids(plan.secret)
+    data_dir = plan.out / ".store" / f"{process}"
+    resources = Resources.open(data_dir, cache_mib=settings.store.cache_mib)
+    engine = Engine(
+        catalog.program, rules_of(settings), ids, breaker=NeverStops(), clock="replay", sends=False
+    )
+    around = Surroundings(
+        engine=engine,
+        program=catalog.program,
+        ids=ids,
+        decoder=Decoder(settings.currency),
+        wall=time.time,
+        clock="replay",
+        processes=1,  # the first worker alone reads, and tells the time
+        started_ms=round(time.time() * 1000),
+        cache_customers=max(16, settings.store.customers_cached // settings.shards),
+        publishes=False,
+    )
+    decided = SortedRuns(plan.out / ".parts", f"decisions-{process}")
+    letters = SortedRuns(plan.out / ".parts", f"dead-letters-{process}")
+    shards: list[Shard] = []
+    sources: list[FileSource] = []
+
+    def open_shard(number: int) -> Shard:
+        store = ShardStore.open(data_dir, number, settings.shards, resources=resources)
+        shards.append(Shard(number, store, around))
+        return shards[-1]
+
+    def open_source(worker: int, _: int) -> FileSource:
+        router = Router(ids, settings.shards)
+        sources.append(
+            FileSource(
+                plan.files,
+                router,
+                settings.shards,
+                first=worker == 0,
+                batch_size=plan.batch_size,
+                play_out=plan.play_out,
+            )
+        )
+        return sources[-1]
+
+    def on_decided(shard: Shard) -> None:
+        for decision in shard.made:
+            decided.add(f"{decision.at} {decision.decision_id}", decisions.to_json(decision))
+        for letter in shard.letters:
+            place = f"{letter.topic} {letter.partition:09} {letter.offset:015} {letter.id}"
+            letters.add(place, dead_letters.to_json(letter))
+        shard.made.clear()
+        shard.letters.clear()
+        if progress is not None and sources:
+            progress(sources[0].read)
+
+    flow = dataflow.build(open_source, open_shard, settings.shards, publisher=None, stop=Stop(), on_decided=on_decided)
+    dataflow.run(flow, addresses, process)
+    decided.close()
+    letters.close()
+    for shard in shards:
+        shard.store.close()
+    resources.close()
+    (plan.out / ".parts" / f"count-{process}").write_text(str(sum(source.read for source in sources)))
+
+
+def _cluster(plan: Replay) -> None:
+    addresses = free_addresses(plan.workers)
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_work, args=(plan, n, addresses)) for n in range(plan.workers)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    if any(worker.exitcode for worker in workers):
+        raise RuntimeError("a replay worker failed; what it said is above. Nothing was written.")
+
+
+def free_addresses(count: int) -> list[str]:
+    """Addresses on loopback for a cluster on this machine."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+
+
+class SortedRuns:
+    """Lines with sort keys, kept as sorted files of bounded length."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder, name
+        self._lines: list[tuple[str, bytes]] = []
+        self._runs = 0
+
+    def add(self, key: str, line: bytes) -> None:
+        self._lines.append((key, line))
+        if len(self._lines) >= RUN_LINES_MAX:
+            self.close()
+
+    def close(self) -> None:
+        self._lines.sort()
+        with (self._folder / f"{self._name}-{self._runs}").open("wb") as out:
+            out.writelines(key.encode() + b"\t" + line + b"\n" for key, line in self._lines)
+        self._lines.clear()
+        self._runs += 1
+
+
+def _merge(runs: Iterable[Path], to: Path) -> int:
+    """One sorted file of all runs, without their keys; how many lines."""
+    count = 0
+    fresh = to.with_name(f".{to.name}")
+    with ExitStack() as stack, fresh.open("wb") as out:
+        opened: Sequence[Iterator[bytes]] = [stack.enter_context(run.open("rb")) for run in sorted(runs)]
+        for line in heapq.merge(*opened, key=lambda line: line.partition(b"\t")[0]):
+            out.write(line.partition(b"\t")[2])
+            count += 1
+    fresh.rename(to)
+    return count

@@ -1,0 +1,207 @@
+"""The worker process: sources, shards and the publisher put together and run until told to stop.
+
+Started by the supervisor, one per core; several form a Bytewax cluster on one private network.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from config.settings import Settings
+from flows import doors
+from flows.catalog import Catalog, load
+from flows.rules import rules_of
+from flows.process import Beat, prepare, settings_for
+from operators import dataflow
+from operators.breaker import Breaker
+from operators.engine import Engine
+from operators.host import Publisher, Stop
+from operators.inputs import DELIVERIES
+from operators.shard import Shard, Surroundings
+from operators.sources import LogSource, Router
+from state.decode import Decoder
+from state.ids import Ids
+from state.records import Reader, TopicPartition
+from state.secret import load_or_make
+from state.store import Resources, ShardStore
+
+log = logging.getLogger("impuls.worker")
+COMMIT_SECONDS = 2.0
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a worker stands in its cluster, and where its sources start."""
+
+    process: int
+    processes: int
+    addresses: list[str]
+    starts: list[tuple[str, int, int, int]]  # topic, partition, lowest watermark, reached
+    origins: list[tuple[str, int, int]]  # topic, partition, where the first start began
+
+
+class Worker:
+    def __init__(self, settings: Settings, catalog: Catalog, place: Place) -> None:
+        self._settings, self._place = settings, place
+        self._program = catalog.program
+        self._ids = Ids(load_or_make(settings.secret_file))
+        self._resources = Resources.open(settings.data_dir, cache_mib=settings.store.cache_mib)
+        self._shards: dict[int, Shard] = {}
+        self._stop = Stop()
+        self._writer = doors.open_writer(settings)
+        self._publisher = Publisher(self._writer, power=settings.durability == "power")
+        self._reader: Reader = doors.open_reader(settings, settings.kafka.group)
+        self._source: LogSource | None = None
+        self._breaker = Breaker()
+        self._around = Surroundings(
+            engine=Engine(self._program, rules_of(settings), self._ids, breaker=self._breaker, clock=settings.clock),
+            program=self._program,
+            ids=self._ids,
+            decoder=Decoder(settings.currency),
+            wall=time.time,
+            clock=settings.clock,
+            processes=place.processes,
+            started_ms=round(time.time() * 1000),
+            cache_customers=max(16, settings.store.customers_cached // settings.shards),
+            publishes=True,
+            origins={TopicPartition(topic, partition): offset for topic, partition, offset in place.origins},
+        )
+
+    def run(self) -> None:
+        """Run until asked to stop; then let what was read be written, and close everything."""
+        flow = dataflow.build(
+            self._open_source, self._open_shard, self._settings.shards, publisher=self._publisher, stop=self._stop
+        )
+        threading.Thread(target=self._beat, name="beat", daemon=True).start()
+        addresses = self._place.addresses if self._place.processes > 1 else None
+        dataflow.run(flow, addresses, self._place.process)
+        self._drain()
+
+    def stop(self) -> None:
+        self._stop.ask()
+
+    def _open_shard(self, number: int) -> Shard:
+        settings = self._settings
+        store = ShardStore.open(settings.data_dir, number, settings.shards, resources=self._resources)
+        shard = self._shards[number] = Shard(number, store, self._around)
+        return shard
+
+    def _open_source(self, worker: int, workers: int) -> LogSource:
+        starts = {TopicPartition(topic, partition): (offset, reached) for topic, partition, offset, reached in self._place.starts}
+        mine = doors.share_of(starts, worker, workers)
+        results = [tp for tp in mine if tp.topic == DELIVERIES]
+        self._source = LogSource(
+            self._reader,
+            Router(self._ids, self._settings.shards),
+            self._settings.shards,
+            worker,
+            {tp: starts[tp][0] for tp in mine},
+            {tp: starts[tp][1] for tp in mine},
+            self._reader.ends(results) if results else {},
+            time.time,
+            self._settings.clock,
+        )
+        return self._source
+
+    def _drain(self) -> None:
+        """What was decided is in the outboxes; hand over what the log still takes, then close."""
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline and (self._publisher.in_flight or self._publisher.has_backlog):
+            self._publisher.catch_up()
+            self._writer.wait(0.02)
+        self._publisher.collect()
+        for shard in self._shards.values():
+            shard.write()
+        self._tell()
+        self._writer.close()
+        self._reader.close()
+        for shard in self._shards.values():
+            shard.store.close()
+        self._resources.close()
+
+    # -- what others may know
+
+    def _beat(self) -> None:
+        beat = Beat(self._settings.data_dir, f"worker-{self._place.process}")
+        while not self._stop.asked:
+            time.sleep(1.0)
+            beat.tell(self._status())
+            self._commit()
+
+    def _tell(self) -> None:
+        Beat(self._settings.data_dir, f"worker-{self._place.process}").tell(self._status())
+        self._commit()
+
+    def _status(self) -> dict[str, Any]:
+        shards = list(self._shards.values())
+        lowest: dict[str, int] = {}
+        for shard in shards:
+            for (topic, partition), offset in shard.watermarks().items():
+                name = f"{topic}/{partition}"
+                lowest[name] = min(offset, lowest.get(name, offset))
+        parked: dict[str, int] = {}
+        for shard in shards:
+            for (flow, wait), count in list(shard.parked.items()):
+                parked[f"{flow}/{wait}"] = parked.get(f"{flow}/{wait}", 0) + count
+        clocks = [shard.clock.now for shard in shards]
+        return {
+            "shards": len(shards),
+            "watermarks": lowest,
+            "read": {f"{tp.topic}/{tp.partition}": offset for tp, offset in (self._source.positions() if self._source else {}).items()},
+            "clock": min((clock for clock in clocks if clock is not None), default=None) if shards else None,
+            "ready": bool(shards) and all(clock is not None for clock in clocks) and all(s.clock.settled for s in shards),
+            "parked": parked,
+            "timers": sum(shard.timers for shard in shards),
+            "in_flight": self._publisher.in_flight,
+            "outbox": sum(shard.outbox_rows for shard in shards),
+            "last_fetch_age_seconds": self._reader.last_fetch_age_seconds(),
+            "stopped_flows": sorted(self._breaker.stopped),
+        }
+
+    def _commit(self) -> None:
+        """Let the log's own tools see how far all workers have come: the lowest watermark of all shards."""
+        lowest = lowest_told(self._settings.data_dir, self._place.processes)
+        if self._place.process == 0 and lowest:
+            self._reader.commit(lowest)
+
+
+def lowest_told(data_dir: Path, processes: int) -> dict[TopicPartition, int]:
+    """The lowest watermark that all workers have told of; empty until all have."""
+    lowest: dict[TopicPartition, int] = {}
+    told: list[Mapping[str, Any]] = []
+    for process in range(processes):
+        status = Beat(data_dir, f"worker-{process}").read()
+        if status is None:
+            return {}
+        told.append(status)
+    for status in told:
+        for name, offset in status["watermarks"].items():
+            topic, partition = name.rsplit("/", 1)
+            tp = TopicPartition(topic, int(partition))
+            lowest[tp] = min(offset, lowest.get(tp, offset))
+    return lowest
+
+
+def main(arguments: Iterable[str] = ()) -> None:
+    """`python -m flows.worker PLACE`: the supervisor's way to start one."""
+    args = list(arguments) or sys.argv[1:]
+    settings = settings_for(json.loads(args[0]).get("config"))
+    place = msgspec.json.decode(Path(json.loads(args[0])["place"]).read_bytes(), type=Place)
+    prepare("worker")
+    worker = Worker(settings, load(settings.flows), place)
+    prepare("worker", on_stop=worker.stop)
+    log.info("started", extra={"process": place.process, "processes": place.processes})
+    worker.run()
+    log.info("drained", extra={"process": place.process})
+
+
+if __name__ == "__main__":
+    main()

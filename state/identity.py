@@ -1,0 +1,86 @@
+"""What a data folder is: how many shards, which of them exist, in which format.
+
+Kept outside the shards, so that a shard that went missing is missed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from state.keyring import write_once
+from state.store_errors import StoreBusy, StoreRefused
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Identity:
+    id: str
+    shards: int
+    format: int = FORMAT
+
+
+def identify(data_dir: Path, shards: int) -> Identity:
+    """The identity of a data folder, given to it at its first start.  Raises `StoreRefused`."""
+    path = data_dir / "identity.json"
+    if not path.exists():
+        if any((data_dir / "shards").glob("*")):
+            raise StoreRefused(
+                f"{path}: missing, but there are shards beside it. Put it back from a backup of the data folder."
+            )
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_once(path, json.dumps({"id": uuid.uuid4().hex, "shards": shards, "format": FORMAT}))
+    found = read(path)
+    if found.format > FORMAT:
+        raise StoreRefused(
+            f"{path}: written by a newer version (format {found.format}, this one knows {FORMAT}). Start the newer "
+            "version again."
+        )
+    if found.shards != shards:
+        raise StoreRefused(
+            f"{path}: the folder was made with {found.shards} shards, the configuration says {shards}. The number is fixed "
+            f"when the folder is made: write shards = {found.shards}, or name another data_dir."
+        )
+    return found
+
+
+def read(path: Path) -> Identity:
+    try:
+        return Identity(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        raise StoreRefused(f"{path}: cannot be read. Put it back from a backup of the data folder.") from None
+
+
+def mark_made(data_dir: Path, shard: int) -> None:
+    """Note that a shard exists, so that its absence is noticed from now on."""
+    folder = data_dir / "made"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / f"{shard:03}").touch()
+
+
+def was_made(data_dir: Path, shard: int) -> bool:
+    return (data_dir / "made" / f"{shard:03}").exists()
+
+
+class Ownership:
+    """The lock of the one supervisor that may work on a data folder.  Raises `StoreBusy`."""
+
+    def __init__(self, data_dir: Path) -> None:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = data_dir / "owner.lock"
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._file)
+            raise StoreBusy(
+                f"{data_dir}: another `impuls run` works on this folder. Stop it first, or name another data_dir."
+            ) from None
+
+    def release(self) -> None:
+        os.close(self._file)

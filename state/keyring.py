@@ -1,0 +1,86 @@
+"""The key ring: numbered master keys that wrap the customers' own keys.
+
+One small file outside of all data and backups.  The newest key wraps, any key in the ring unwraps; so a
+ring is rotated by adding to it.  Who loses it loses every customer record, decision and outbox row
+encrypted under it; the log, from which they can be built again, is not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from state.store_errors import StoreDamaged, StoreRefused
+
+_NONCE_BYTES = 12
+
+
+class KeyRing:
+    """Wraps and unwraps keys.  Keys are 32 bytes, for AES-256-GCM."""
+
+    def __init__(self, keys: dict[int, bytes]) -> None:
+        self._keys = {number: AESGCM(key) for number, key in keys.items()}
+        self._newest = max(keys)
+
+    def wrap(self, key: bytes, owner: bytes) -> bytes:
+        """The key as it may rest on disk, bound to its owner."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return bytes((self._newest,)) + nonce + self._keys[self._newest].encrypt(nonce, key, owner)
+
+    def unwrap(self, wrapped: bytes, owner: bytes) -> bytes:
+        """Raises `StoreRefused` without the master key, `StoreDamaged` when it does not fit."""
+        master = self._keys.get(wrapped[0])
+        if master is None:
+            raise StoreRefused(
+                f"key ring: customers' keys are wrapped under master key {wrapped[0]}, which the ring does not have. "
+                "Put the key ring file back from its backup."
+            )
+        try:
+            return master.decrypt(wrapped[1 : 1 + _NONCE_BYTES], wrapped[1 + _NONCE_BYTES :], owner)
+        except InvalidTag:
+            raise StoreDamaged(
+                "key store: a customer's key does not open under the key ring. Put the key store, or the ring that "
+                "belongs to it, back from its backup."
+            ) from None
+
+
+def load_or_make(path: Path, *, may_make: bool) -> KeyRing:
+    """The ring in this file; a new one where there may be none yet.  Raises `StoreRefused`."""
+    try:
+        raw = path.read_text()
+    except FileNotFoundError:
+        if not may_make:
+            raise StoreRefused(
+                f"{path}: the key ring is missing, and there are keys wrapped under it. Put it back from its backup; "
+                "without it the stores cannot be read."
+            ) from None
+        raw = json.dumps({"1": os.urandom(32).hex()})
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_once(path, raw)
+        raw = path.read_text()
+    try:
+        return KeyRing({int(number): bytes.fromhex(key) for number, key in json.loads(raw).items()})
+    except (ValueError, AttributeError):
+        raise StoreRefused(
+            f'{path}: this is no key ring. It is JSON such as {{"1": "64 hex digits"}}; put it back from its backup.'
+        ) from None
+
+
+def write_once(path: Path, text: str) -> None:
+    """Put a file there as a whole, unless another process was first."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()

@@ -1,0 +1,19 @@
+"""Why a store does not open.  Each message names the place, the fact and the way out."""
+
+from __future__ import annotations
+
+
+class StoreError(RuntimeError):
+    """Something about a store on disk."""
+
+
+class StoreRefused(StoreError):
+    """What is on disk is not what this configuration or this version may work on."""
+
+
+class StoreDamaged(StoreError):
+    """Bytes on disk are not as they were written."""
+
+
+class StoreBusy(StoreError):
+    """Another process works on this store."""
