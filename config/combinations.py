@@ -1,0 +1,87 @@
+"""Settings that are each in order and do not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from config.settings import Settings
+
+WILDCARDS = {"0.0.0.0", "::"}
+
+
+class Clash(NamedTuple):
+    """`settings` by full name, the one to speak of first; if one is at fault itself, this is not said."""
+
+    settings: tuple[str, ...]
+    fact: str
+    way_out: str
+
+
+def clashes(settings: Settings) -> Iterator[Clash]:
+    if settings.send.mode == "only" and not settings.send.allow:
+        yield Clash(
+            ("send.mode", "send.allow"),
+            'is "only", while send.allow names nobody',
+            'Name who may get messages in send.allow, or choose "mute".',
+        )
+    if settings.source == "kafka" and settings.kafka.client == "librdkafka" and find_spec("confluent_kafka") is None:
+        yield Clash(
+            ("kafka.client", "source"),
+            'is "librdkafka", which is not installed here',
+            'Install the extra impuls[librdkafka], or choose "kafka-python".',
+        )
+    yield from _mail(settings)
+    yield from _doors(settings)
+
+
+def _mail(settings: Settings) -> Iterator[Clash]:
+    smtp = settings.smtp
+    if smtp.username and not smtp.password:
+        yield Clash(
+            ("smtp.username", "smtp.password"),
+            "is given, while smtp.password is empty",
+            "Set IMPULS_SMTP__PASSWORD or IMPULS_SMTP__PASSWORD_FILE, or take the username out.",
+        )
+    if smtp.password and not smtp.username:
+        yield Clash(
+            ("smtp.password", "smtp.username"),
+            "is given, while smtp.username is empty",
+            "Give the username, or take the password out.",
+        )
+    if smtp.username and smtp.security == "none" and not is_this_machine(smtp.host):
+        yield Clash(
+            ("smtp.security", "smtp.username", "smtp.host"),
+            'is "none", while a username and its password would go to another machine in the clear',
+            'Choose "starttls" or "tls", or take username and password out.',
+        )
+    if smtp.ca_file and smtp.security == "none":
+        yield Clash(
+            ("smtp.ca_file", "smtp.security"),
+            'is given, while smtp.security is "none", which checks no certificate',
+            'Choose "starttls" or "tls" for smtp.security, or take ca_file out.',
+        )
+
+
+def _doors(settings: Settings) -> Iterator[Clash]:
+    http, metrics = settings.http.listen, settings.metrics.listen
+    if (
+        http
+        and metrics
+        and http.port == metrics.port
+        and (http.host == metrics.host or {http.host, metrics.host} & WILDCARDS)
+    ):
+        yield Clash(
+            ("metrics.listen", "http.listen"),
+            f'is "{metrics}", where http.listen is already',
+            "Give one of them another port.",
+        )
+
+
+def is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") in {"localhost", "localhost.localdomain"}

@@ -1,0 +1,35 @@
+"""How configuration says what is wrong: place, fact and way out, and all faults at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`place` is a setting, a variable or a file; `fact` reads on from it; `way_out` is a sentence of its own."""
+
+    place: str
+    fact: str
+    way_out: str
+
+    def __str__(self) -> str:
+        return f"{self.place} {self.fact}. {self.way_out}"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. `faults` has all that is wrong with it, in the order of the file."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(map(str, self.faults)))
+
+
+class Unfit(ValueError):
+    """A value that a setting does not take: `fact` reads on from "is …, " and `way_out` names one that it does."""
+
+    def __init__(self, fact: str, way_out: str) -> None:
+        super().__init__(f"{fact}. {way_out}")
+        self.fact = fact
+        self.way_out = way_out
