@@ -31,6 +31,7 @@ from state.store import Resources, ShardStore
 CONSTANT_SECRET = b"impuls replay without a secret of its own"
 RUN_LINES_MAX = 100_000
 BATCH_SIZE = 5_000
+SHARDS = 16  # its store lives for a moment, and what is decided does not depend on the number
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _work(plan: Replay, process: int, addresses: list[str] | None, progress: Cal
         clock="replay",
         processes=1,  # the first worker alone reads, and tells the time
         started_ms=round(time.time() * 1000),
-        cache_customers=max(16, settings.store.customers_cached // settings.shards),
+        cache_customers=max(16, settings.store.customers_cached // SHARDS),
         publishes=False,
     )
     decided = SortedRuns(plan.out / ".parts", f"decisions-{process}")
@@ -105,17 +106,18 @@ def _work(plan: Replay, process: int, addresses: list[str] | None, progress: Cal
     sources: list[FileSource] = []
 
     def open_shard(number: int) -> Shard:
-        store = ShardStore.open(data_dir, number, settings.shards, resources=resources)
+        store = ShardStore.open(data_dir, number, SHARDS, resources=resources)
         shards.append(Shard(number, store, around))
         return shards[-1]
 
     def open_source(worker: int, _: int) -> FileSource:
-        router = Router(ids, settings.shards)
+        router = Router(ids, SHARDS)
         sources.append(
             FileSource(
                 plan.files,
                 router,
-                settings.shards,
+                SHARDS,
+                started_ms=around.started_ms,
                 first=worker == 0,
                 batch_size=plan.batch_size,
                 play_out=plan.play_out,
@@ -134,7 +136,7 @@ def _work(plan: Replay, process: int, addresses: list[str] | None, progress: Cal
         if progress is not None and sources:
             progress(sources[0].read)
 
-    flow = dataflow.build(open_source, open_shard, settings.shards, publisher=None, stop=Stop(), on_decided=on_decided)
+    flow = dataflow.build(open_source, open_shard, SHARDS, publisher=None, stop=Stop(), on_decided=on_decided)
     dataflow.run(flow, addresses, process)
     decided.close()
     letters.close()

@@ -16,7 +16,7 @@ from typing import IO, NamedTuple
 from operators.clock import Report
 from operators.inputs import Input, Progress, SubBatch
 from operators.sources import Router
-from state.decode import OLDEST, peek_time
+from state.decode import AHEAD_MAX, OLDEST, peek
 from state.records import Record
 
 TOPIC = "replay"
@@ -29,7 +29,7 @@ class Line(NamedTuple):
     reached: int
     partition: int
     offset: int
-    raw: bytes
+    record: Record
 
 
 class FileSource:
@@ -39,8 +39,17 @@ class FileSource:
     """
 
     def __init__(
-        self, files: Sequence[Path], router: Router, shards: int, *, first: bool, batch_size: int, play_out: int
+        self,
+        files: Sequence[Path],
+        router: Router,
+        shards: int,
+        *,
+        started_ms: int,
+        first: bool,
+        batch_size: int,
+        play_out: int,
     ) -> None:
+        self._sane_to = started_ms + AHEAD_MAX
         self._router, self._shards, self._batch_size, self._play_out = router, shards, batch_size, play_out
         self._stack = ExitStack()
         self._lines = self._open(files) if first else iter(())
@@ -85,22 +94,20 @@ class FileSource:
 
     def _lines_of(self, number: int, path: Path) -> Iterator[Line]:
         opened: IO[bytes] = self._stack.enter_context(gzip.open(path) if path.suffix == ".gz" else path.open("rb"))  # type: ignore[assignment]
-        reached = 0
+        reached = OLDEST
         for offset, raw in enumerate(opened):
             line = raw.strip()
-            if not line:
-                continue
-            at = peek_time(line)
-            if at is not None and at > reached >= 0:
-                reached = at
-            yield Line(reached or OLDEST, number, offset, line)
+            if line:
+                at, customer = peek(line)
+                if reached < at <= self._sane_to:
+                    reached = at
+                yield Line(reached, number, offset, Record(offset, customer, line, 0))
 
     def _emit(self, lines: Iterable[Line], out: list[tuple[int, Input]], mark: int | None) -> None:
         """Each shard's lines in their order, as runs of one file."""
         runs: dict[int, list[tuple[int, list[Record]]]] = {}
         shard_for = self._router.shard
-        for _, partition, offset, raw in lines:
-            record = Record(offset, None, raw, 0)
+        for _, partition, _, record in lines:
             mine = runs.setdefault(shard_for(TOPIC, partition, record), [])
             if mine and mine[-1][0] == partition:
                 mine[-1][1].append(record)

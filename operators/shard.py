@@ -226,14 +226,17 @@ class Shard:
         customer = entry.customer
         effects = Effects()
         clock = self.clock.now
-        if clock is not None and customer.event_timer < clock:
+        before = customer.passages, customer.pending
+        if clock is not None and customer.event_timer < clock and self._around.engine.dues(customer)[0] < clock:
             self._wake_customer(chash, entry, effects)
         outcome = self._around.engine.on_event(customer, arrived, self._wall, effects)
         if outcome == "held":
             self._hold(chash, customer, arrived)
         if outcome != "duplicate":
             self._dirty[chash] = entry
-            self._follow(chash, customer, effects, (tp, record))
+            moved = customer.passages is not before[0] or customer.pending is not before[1]
+            if moved or effects.decisions or effects.faults:
+                self._follow(chash, customer, effects, (tp, record))
         return outcome
 
     def _hold(self, chash: bytes, customer: Customer, arrived: Arrived) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from operators.clock import Report
 from operators.inputs import DELIVERIES, OURS, Input, Progress, SubBatch
-from state.decode import CATALOGUE, peek_customer, peek_time
+from state.decode import AHEAD_MAX, CATALOGUE, peek_customer, peek_time
 from state.ids import Ids, shard_of
 from state.records import Fetched, Reader, Record, TopicPartition
 
@@ -124,8 +124,10 @@ class LogSource:
             told[shard] = end
 
     def _time(self, records: Sequence[Record]) -> int:
-        at = next((time for time in (peek_time(record.value) for record in reversed(records[-3:])) if time), 0)
-        return min(at, round(self._wall() * 1000)) if self._live else at
+        times = (peek_time(record.value) for record in reversed(records[-3:]))
+        now = round(self._wall() * 1000)
+        at = next((time for time in times if time and time <= now + AHEAD_MAX), 0)
+        return min(at, now) if self._live else at
 
     def _tell(self, now: float, out: list[tuple[int, Input]]) -> None:
         report = self._report(now)

@@ -61,6 +61,14 @@ class _Time(msgspec.Struct):
     originalTimestamp: str | None = None
 
 
+class _Peek(msgspec.Struct):
+    timestamp: str | None = None
+    originalTimestamp: str | None = None
+    userId: str | int | None = None
+    anonymousId: str | int | None = None
+
+
+_decode_peek = msgspec.json.Decoder(_Peek).decode
 _decode_wire = msgspec.json.Decoder(_Wire).decode
 _decode_ids = msgspec.json.Decoder(_Ids).decode
 _decode_time = msgspec.json.Decoder(_Time).decode
@@ -137,6 +145,19 @@ def peek_time(raw: bytes | None) -> int | None:
     except _FAULTS:
         return None
     return at if at >= OLDEST else None
+
+
+def peek(raw: bytes) -> tuple[int, bytes | None]:
+    """What a line of a file says of its time (0 where it has no sane one) and of whom it is about."""
+    if len(raw) > SIZE_MAX:
+        return 0, None
+    try:
+        seen = _decode_peek(raw)
+        customer = _identifier(seen.userId) or _identifier(seen.anonymousId)
+        at = parse_instant(seen.timestamp or seen.originalTimestamp or "")
+    except _FAULTS:
+        return 0, None
+    return at if at >= OLDEST else 0, customer.encode() if customer else None
 
 
 def peek_customer(raw: bytes | None) -> bytes | None:

@@ -25,20 +25,20 @@ def parse_instant(text: str) -> int:
     """Milliseconds of an ISO 8601 instant.  Raises `NaiveInstant` without a zone, else `ValueError`."""
     # Nearly every time stamp has the one form that JavaScript writes; it costs a fifth of the general way.
     if len(text) == 24 and text[23] == "Z" and text[16] == ":" and text[19] == "." and text.isascii():
-        tail = text[17:19] + text[20:23]
-        if tail.isdigit() and tail < "60" and text[10] == "T":
-            return _minute_number(text[:16]) + int(tail)
+        hour, minute, rest = text[11:13], text[14:16], text[17:19] + text[20:23]
+        digits = hour + minute + rest
+        if digits.isdigit() and hour < "24" and minute < "60" and rest < "60" and text[10] == "T" and text[13] == ":":
+            return _day_number(text[:10]) + int(hour) * 3_600_000 + int(minute) * 60_000 + int(rest)
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise NaiveInstant(text)
     return (moment - _EPOCH) // _MS
 
 
-@lru_cache(maxsize=8192)
-def _minute_number(text: str) -> int:
-    """Milliseconds of `YYYY-MM-DDTHH:MM`; events come in order of time, so the last few serve nearly all."""
-    moment = datetime.strptime(text, "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MS
+@lru_cache(maxsize=4096)
+def _day_number(text: str) -> int:
+    """Milliseconds of `YYYY-MM-DD`."""
+    return (datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC) - _EPOCH) // _MS
 
 
 @lru_cache(maxsize=4096)
