@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from email.headerregistry import Address as Mailbox
-from email.utils import parseaddr
+from email.utils import getaddresses
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -106,8 +106,8 @@ def sender() -> Kind[str]:
     def read(value: object) -> str:
         way_out = 'Something like "Shop <hello@shop.example>" will do.'
         found = as_text(value, way_out)
-        name, mailbox = parseaddr(found)
-        if not _MAILBOX.fullmatch(mailbox) or not mailbox.isascii():
+        (name, mailbox), *more = getaddresses([found]) or [("", "")]
+        if more or not _MAILBOX.fullmatch(mailbox) or not mailbox.isascii():
             raise Unfit("which is not a sender with one e-mail address", way_out)
         try:
             Mailbox(name, addr_spec=mailbox)

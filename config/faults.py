@@ -19,7 +19,7 @@ class Fault:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. `faults` has all that is wrong with it, in the order of the file."""
+    """The configuration cannot be used. `faults` has all that is wrong with it, unknown names first."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)

@@ -66,6 +66,8 @@ def from_file(path: Path, known: Mapping[str, Knob], sections: set[str], given: 
             given.faults.append(Fault(place, "is not a section", f"Write [{name}] and its settings on lines below it."))
         elif name in known:
             given.put(name, value, place)
+        elif isinstance(value, dict):
+            given.faults.append(Fault(place, "is not a section", unknown(name, sections)))
         else:
             given.faults.append(Fault(place, "is not a setting", unknown(name, known)))
 
