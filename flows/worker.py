@@ -17,10 +17,10 @@ from typing import Any
 import msgspec
 
 from config.settings import Settings
-from flows import doors
+from flows import worker_doors as doors
 from flows.catalog import Catalog, load
-from flows.rules import rules_of
-from flows.process import Beat, prepare, settings_for
+from flows.worker_process import Beat, prepare, settings_for
+from flows.worker_rules import rules_of
 from operators import dataflow
 from operators.breaker import Breaker
 from operators.engine import Engine
@@ -95,7 +95,10 @@ class Worker:
         return shard
 
     def _open_source(self, worker: int, workers: int) -> LogSource:
-        starts = {TopicPartition(topic, partition): (offset, reached) for topic, partition, offset, reached in self._place.starts}
+        starts = {
+            TopicPartition(topic, partition): (offset, reached)
+            for topic, partition, offset, reached in self._place.starts
+        }
         mine = doors.share_of(starts, worker, workers)
         results = [tp for tp in mine if tp.topic == DELIVERIES]
         self._source = LogSource(
@@ -155,9 +158,14 @@ class Worker:
         return {
             "shards": len(shards),
             "watermarks": lowest,
-            "read": {f"{tp.topic}/{tp.partition}": offset for tp, offset in (self._source.positions() if self._source else {}).items()},
+            "read": {
+                f"{tp.topic}/{tp.partition}": offset
+                for tp, offset in (self._source.positions() if self._source else {}).items()
+            },
             "clock": min((clock for clock in clocks if clock is not None), default=None) if shards else None,
-            "ready": bool(shards) and all(clock is not None for clock in clocks) and all(s.clock.settled for s in shards),
+            "ready": bool(shards)
+            and all(clock is not None for clock in clocks)
+            and all(s.clock.settled for s in shards),
             "parked": parked,
             "timers": sum(shard.timers for shard in shards),
             "in_flight": self._publisher.in_flight,

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from state.store import Row
-
 from operators.shard import Shard
 from state.records import Writer
+from state.store import Row
 
 IN_FLIGHT_MAX = 10_000
 BACKLOG_ROWS = 1_000
@@ -109,4 +108,3 @@ class Stop:
 
     def ask(self, *_: object) -> None:
         self.asked = True
-

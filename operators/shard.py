@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
-from state.store import Batch, Row, ShardStore
 
 from operators import metrics
 from operators.clock import ShardClock
@@ -33,6 +32,7 @@ from state.instants import format_instant, parse_instant
 from state.messages import Delivery
 from state.passages import EVENT_CLOCK, NEVER, WALL_CLOCK
 from state.records import Record, TopicPartition
+from state.store import Batch, Row, ShardStore
 
 DUE_MAX = 512
 _NOBODY = bytes(16)  # what no customer is known to own is kept under the shard's own key

@@ -243,7 +243,9 @@ class ShardStore:
     def held(self, owner: bytes) -> list[tuple[bytes, bytes]]:
         """Her events that were kept back, in order of time, topic, partition and offset: (key, value)."""
         prefix = HELD + owner
-        rows = ((key, self._open(owner, key, sealed)) for key, sealed in scan(self._database, prefix, prefix, self.path))
+        rows = (
+            (key, self._open(owner, key, sealed)) for key, sealed in scan(self._database, prefix, prefix, self.path)
+        )
         return [(key, value) for key, value in rows if value is not None]
 
     def outbox(self, after: int, limit: int) -> list[Row]:
@@ -355,7 +357,9 @@ def _check_format(path: Path, database: Rdict, shard: int, made: bool) -> None:
     raw = database.get(META + _FORMAT)
     if raw is None:
         if made:
-            raise StoreRefused(f"{path}: this is no shard of ours, it has no identity. Put the folder back from a backup.")
+            raise StoreRefused(
+                f"{path}: this is no shard of ours, it has no identity. Put the folder back from a backup."
+            )
         return
     written, number = msgspec.msgpack.decode(raw)
     if written > identity.FORMAT:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from config.settings import Settings
 from flows.catalog import load
-from flows.rules import rules_of
+from flows.worker_rules import rules_of
 from operators import dataflow
 from operators.breaker import NeverStops
 from operators.engine import Engine
@@ -81,13 +81,13 @@ def replay(plan: Replay, progress: Callable[[int], None] | None = None) -> Playe
     return Played(events, decided, letters)
 
 
-def _work(plan: Replay, process: int, addresses: list[str] | None, progress: Callable[[int], None] | None = None) -> None:
+def _work(
+    plan: Replay, process: int, addresses: list[str] | None, progress: Callable[[int], None] | None = None
+) -> None:
     settings, catalog, ids = plan.settings, load(plan.settings.flows), Ids(plan.secret)
     data_dir = plan.out / ".store" / f"{process}"
     resources = Resources.open(data_dir, cache_mib=settings.store.cache_mib)
-    engine = Engine(
-        catalog.program, rules_of(settings), ids, breaker=NeverStops(), clock="replay", sends=False
-    )
+    engine = Engine(catalog.program, rules_of(settings), ids, breaker=NeverStops(), clock="replay", sends=False)
     around = Surroundings(
         engine=engine,
         program=catalog.program,

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from zlib import crc32
 
 from config.settings import Settings
-
 from connectors import kafka, log
 from state.records import LogError, Reader, TopicPartition, TopicSpec, Writer
 
