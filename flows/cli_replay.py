@@ -12,7 +12,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from config.settings import Settings
+from flows import worker_doors as doors
 from flows.catalog import load
 from flows.worker_rules import rules_of
 from operators import dataflow
@@ -45,6 +48,7 @@ class Replay:
     play_out: int = 0
     workers: int = 1
     batch_size: int = BATCH_SIZE
+    sends: bool = False  # hand the messages to the configured log, for its couriers
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ def replay(plan: Replay, progress: Callable[[int], None] | None = None) -> Playe
     for stale in (parts, plan.out / ".store"):
         shutil.rmtree(stale, ignore_errors=True)
     parts.mkdir(parents=True)
+    if plan.sends:
+        doors.make_topics(plan.settings)
     try:
         if plan.workers == 1:
             _work(plan, 0, None, progress)
@@ -87,7 +93,7 @@ def _work(
     settings, catalog, ids = plan.settings, load(plan.settings.flows), Ids(plan.secret)
     data_dir = plan.out / ".store" / f"{process}"
     resources = Resources.open(data_dir, cache_mib=settings.store.cache_mib)
-    engine = Engine(catalog.program, rules_of(settings), ids, breaker=NeverStops(), clock="replay", sends=False)
+    engine = Engine(catalog.program, rules_of(settings), ids, breaker=NeverStops(), clock="replay", sends=plan.sends)
     around = Surroundings(
         engine=engine,
         program=catalog.program,
@@ -100,6 +106,7 @@ def _work(
         cache_customers=max(16, settings.store.customers_cached // SHARDS),
         publishes=False,
     )
+    writer = doors.open_writer(settings) if plan.sends else None
     decided = SortedRuns(plan.out / ".parts", f"decisions-{process}")
     letters = SortedRuns(plan.out / ".parts", f"dead-letters-{process}")
     shards: list[Shard] = []
@@ -131,6 +138,11 @@ def _work(
         for letter in shard.letters:
             place = f"{letter.topic} {letter.partition:09} {letter.offset:015} {letter.id}"
             letters.add(place, dead_letters.to_json(letter))
+        for message in shard.messages:
+            key, value = message.customer.encode(), msgspec.json.encode(message)
+            while writer is not None and not writer.send("messages", key, value):
+                time.sleep(0.005)
+        shard.messages.clear()
         shard.made.clear()
         shard.letters.clear()
         if progress is not None and sources:
@@ -138,6 +150,9 @@ def _work(
 
     flow = dataflow.build(open_source, open_shard, SHARDS, publisher=None, stop=Stop(), on_decided=on_decided)
     dataflow.run(flow, addresses, process)
+    if writer is not None:
+        writer.flush(60)
+        writer.close()
     decided.close()
     letters.close()
     for shard in shards:

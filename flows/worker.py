@@ -190,8 +190,8 @@ def lowest_told(data_dir: Path, processes: int) -> dict[TopicPartition, int]:
         if status is None:
             return {}
         told.append(status)
-    for status in told:
-        for name, offset in status["watermarks"].items():
+    for each in told:
+        for name, offset in each["watermarks"].items():
             topic, partition = name.rsplit("/", 1)
             tp = TopicPartition(topic, int(partition))
             lowest[tp] = min(offset, lowest.get(tp, offset))
@@ -203,12 +203,11 @@ def main(arguments: Iterable[str] = ()) -> None:
     args = list(arguments) or sys.argv[1:]
     settings = settings_for(json.loads(args[0]).get("config"))
     place = msgspec.json.decode(Path(json.loads(args[0])["place"]).read_bytes(), type=Place)
-    prepare("worker")
     worker = Worker(settings, load(settings.flows), place)
-    prepare("worker", on_stop=worker.stop)
-    log.info("started", extra={"process": place.process, "processes": place.processes})
+    prepare(f"worker-{place.process}", on_stop=worker.stop)
+    log.info("started", extra={"worker": place.process, "workers": place.processes})
     worker.run()
-    log.info("drained", extra={"process": place.process})
+    log.info("drained", extra={"worker": place.process})
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
+from types import ModuleType
 from zlib import crc32
 
 from config.settings import Settings
-from connectors import kafka, log
+from connectors import log
 from state.records import LogError, Reader, TopicPartition, TopicSpec, Writer
 
 OUTPUT_RETENTION_DAYS = {"messages": 14, "decisions": 90, "deliveries": 30, "dead-letters": 90, "internal": 30}
@@ -25,7 +27,7 @@ def input_topics(settings: Settings) -> list[str]:
 def open_reader(settings: Settings, group: str) -> Reader:
     if settings.source == "log":
         return log.LogReader(settings.data_dir / "log", group)
-    return kafka.open_reader(
+    return _kafka().open_reader(
         settings.kafka.bootstrap_servers,
         group=group,
         security=settings.kafka.security,
@@ -36,7 +38,7 @@ def open_reader(settings: Settings, group: str) -> Reader:
 def open_writer(settings: Settings) -> Writer:
     if settings.source == "log":
         return log.LogWriter(settings.data_dir / "log", fsync=settings.durability == "power")
-    return kafka.open_writer(
+    return _kafka().open_writer(
         settings.kafka.bootstrap_servers, security=settings.kafka.security, client=settings.kafka.client
     )
 
@@ -50,7 +52,12 @@ def make_topics(settings: Settings) -> None:
         ]
         log.create_topics(settings.data_dir / "log", specs)
     else:
-        kafka.create_topics(settings.kafka.bootstrap_servers, settings.kafka.security, specs)
+        _kafka().create_topics(settings.kafka.bootstrap_servers, settings.kafka.security, specs)
+
+
+def _kafka() -> ModuleType:
+    # Not loaded where the embedded log serves: Kafka's clients take a tenth of a second to import.
+    return import_module("connectors.kafka")
 
 
 def find_partitions(reader: Reader, topics: Iterable[str]) -> list[TopicPartition]:

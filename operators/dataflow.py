@@ -81,7 +81,7 @@ def build(
 
 def run(flow: Dataflow, addresses: list[str] | None = None, process: int = 0) -> None:
     """Run to the end of all input.  `addresses` of all processes where there are several."""
-    cluster_main(flow, addresses, process, epoch_interval=EPOCH)
+    cluster_main(flow, addresses, process, epoch_interval=EPOCH)  # type: ignore[no-untyped-call]
 
 
 class _Sources(DynamicSource[tuple[str, Input]]):

@@ -93,7 +93,7 @@ class FileSource:
         return streams[0] if len(streams) == 1 else merge(*streams, key=lambda line: (line.reached, line.partition))
 
     def _lines_of(self, number: int, path: Path) -> Iterator[Line]:
-        opened: IO[bytes] = self._stack.enter_context(gzip.open(path) if path.suffix == ".gz" else path.open("rb"))  # type: ignore[assignment]
+        opened: IO[bytes] = self._stack.enter_context(gzip.open(path) if path.suffix == ".gz" else path.open("rb"))  # type: ignore[arg-type]
         reached = OLDEST
         for offset, raw in enumerate(opened):
             line = raw.strip()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 from operators.shard import Shard
 from state.records import Writer
@@ -79,7 +80,7 @@ class Publisher:
     def collect(self) -> None:
         """Take the log's answers back to the shards."""
         for ack in self._writer.acknowledged():
-            number, seq = ack.token  # type: ignore[misc]
+            number, seq = cast("tuple[int, int]", ack.token)
             self._in_flight -= 1
             if ack.error is not None:
                 self._refused += 1

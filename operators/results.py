@@ -70,7 +70,7 @@ def never_told(turn: Turn, pending: Pending) -> None:
 
 def retry_delay(ids: Ids, message_id: str, attempt: int, retry_after_seconds: float = 0.0) -> int:
     """Milliseconds until the next attempt: doubling from 5 s to 10 min, between half and all of it by a keyed draw."""
-    delay = min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** min(attempt - 1, 10))
+    delay = min(BACKOFF_MS_MAX, BACKOFF_MS_MIN << min(max(attempt - 1, 0), 10))
     jittered = round(delay * (0.5 + ids.share("retry", message_id, str(attempt)) / 2))
     return max(jittered, round(min(retry_after_seconds, 3600) * 1000))
 

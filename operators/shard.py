@@ -29,7 +29,7 @@ from state.decisions import Cause
 from state.decode import Decoder, Rejected, customer_key
 from state.ids import Ids
 from state.instants import format_instant, parse_instant
-from state.messages import Delivery
+from state.messages import Delivery, Message
 from state.passages import EVENT_CLOCK, NEVER, WALL_CLOCK
 from state.records import Record, TopicPartition
 from state.store import Batch, Row, ShardStore
@@ -85,6 +85,7 @@ class Shard:
         self.acked: list[int] = []
         self.made: list[decisions.Decision] = []
         self.letters: list[DeadLetter] = []
+        self.messages: list[Message] = []
         self.ready: list[Row] = []
         self.parked, self.timers = _counts_from(store.meta(_COUNTS))
         self.outbox_rows = store.outbox_rows()
@@ -381,9 +382,10 @@ class Shard:
                 self._out(chash, "decisions", customer.id.encode(), raw)
             else:
                 self.made.append(decision)
-        if around.publishes:
-            for message in effects.messages:
-                self._out(chash, "messages", customer.id.encode(), _message.encode(message))
+        if not around.publishes:
+            self.messages += effects.messages
+        for message in effects.messages if around.publishes else ():
+            self._out(chash, "messages", customer.id.encode(), _message.encode(message))
         for fault in effects.faults:
             self._set_aside_flow(chash, customer, fault, at)
         event_due, wall_due = around.engine.dues(customer)

@@ -67,6 +67,9 @@ class Reader(Protocol):
     def wait(self, seconds: float) -> None:
         """Sleep until `poll` may have something new, at most so long."""
 
+    def fileno(self) -> int:
+        """A descriptor that is readable when `poll` may have something new, for event loops."""
+
     def partitions(self, topic: str) -> Sequence[int]:
         """The partitions of a topic now; empty where the topic does not exist."""
 

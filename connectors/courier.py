@@ -1,0 +1,333 @@
+"""The courier: takes messages from the log, tries each once, and tells what came of it.
+
+It keeps no state but the log.  What it may repeat after a crash are the calls that were under way, and
+those carry the same message id.  Retries, expiry and consent are the shard's to judge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import msgspec
+from prometheus_client import Counter, Histogram
+
+from connectors.lanes import Lane, Provider
+from connectors.smtp import Answer
+from state import dead_letters
+from state.ids import Ids
+from state.instants import format_instant
+from state.messages import Delivery, Message
+from state.records import Reader, Record, TopicPartition, Writer
+
+log = logging.getLogger("impuls.courier")
+
+MESSAGES, DELIVERIES, DEAD_LETTERS = "messages", "deliveries", "dead-letters"
+SEEN_MAX = 500_000
+LOOK_BACK_MS = 12 * 60_000  # how long a result may take into the log, and ten minutes
+DEATHS_MAX = 2
+STARTS_MAX = 3
+COMMIT_SECONDS = 0.5
+FINISH_SECONDS = 10.0
+
+DELIVERED = Counter("impuls_deliveries", "Attempts, by what came of them", ["provider", "result"])
+ACCEPTED = Histogram(
+    "impuls_event_to_accepted_seconds",
+    "From an event's entry in the log to its message's acceptance, for messages due at once",
+    ["channel"],
+    buckets=(0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1, 5, 60),
+)
+
+_message = msgspec.json.Decoder(Message)
+_delivery = msgspec.json.Decoder(Delivery)
+_encode = msgspec.json.Encoder().encode
+_Key = tuple[str, int]
+
+
+class Courier:
+    """One of a deployment's couriers, with the partitions of `messages` it was given."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        writer: Writer,
+        providers: Mapping[str, Provider],
+        partitions: list[int],
+        ids: Ids,
+        *,
+        concurrency: int = 32,
+        wall: Callable[[], float] = time.time,
+        fileno: int | None = None,
+    ) -> None:
+        self._reader, self._writer, self._providers = reader, writer, providers
+        self._partitions = [TopicPartition(MESSAGES, partition) for partition in partitions]
+        self._ids, self._concurrency, self._wall, self._fileno = ids, concurrency, wall, fileno
+        self._lanes: dict[str, Lane] = {}
+        self._seen: OrderedDict[_Key, None] = OrderedDict()
+        self._starts: dict[_Key, int] = {}
+        self._under_way: dict[_Key, tuple[TopicPartition, int]] = {}
+        self._open: dict[TopicPartition, set[int]] = {tp: set() for tp in self._partitions}
+        self._next: dict[TopicPartition, int] = {}
+        self._unsent: deque[tuple[str, bytes, bytes, object]] = deque()
+        self._started: dict[_Key, asyncio.Event] = {}
+        self._singly = 0  # so many messages are still to be called one at a time
+        self._alone = asyncio.Lock()
+        self._commit_at = 0.0
+        self._rung = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until asked to stop; then let the calls under way end, and commit what is settled."""
+        loop = asyncio.get_running_loop()
+        for channel, provider in self._providers.items():
+            self._lanes[channel] = Lane(provider, self._concurrency, self._call)
+        first = await self._catch_up()
+        if self._fileno is not None:
+            loop.add_reader(self._fileno, self._rung.set)
+        try:
+            for tp, record in first:
+                self._take(tp, record)
+            while not stop.is_set():
+                if not self._turn():
+                    await self._pause(stop)
+        finally:
+            if self._fileno is not None:
+                loop.remove_reader(self._fileno)
+            await self._finish()
+
+    # -- starting
+
+    async def _catch_up(self) -> list[tuple[TopicPartition, Record]]:
+        """Learn which of the uncommitted messages have a result already."""
+        beginnings = self._reader.beginnings(self._partitions)
+        committed = self._reader.committed(self._partitions)
+        starts = {tp: max(committed.get(tp, 0), beginnings[tp]) for tp in self._partitions}
+        first = await self._read(starts, self._reader.ends(self._partitions), records_max=200)
+        self._next = {tp: starts[tp] for tp in self._partitions}
+        since = min((record.timestamp_ms for _, record in first), default=round(self._wall() * 1000)) - LOOK_BACK_MS
+        results = [TopicPartition(DELIVERIES, tp.partition) for tp in self._partitions]
+        told = await self._read(self._reader.at_time(results, since), self._reader.ends(results))
+        for _, record in told:
+            self._learn(record)
+        if first:
+            self._die_no_more(first)
+        for tp, record in first:
+            self._next[tp] = record.offset + 1
+        self._reader.assign(self._next)
+        return first
+
+    async def _read(
+        self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int], records_max: int = 1 << 60
+    ) -> list[tuple[TopicPartition, Record]]:
+        self._reader.assign(starts)
+        found: list[tuple[TopicPartition, Record]] = []
+        places = dict(starts)
+        while any(places[tp] < ends[tp] for tp in starts) and len(found) < records_max:
+            for fetched in self._reader.poll(500):
+                tp = TopicPartition(fetched.topic, fetched.partition)
+                if tp in places:
+                    places[tp] = max(places[tp], fetched.end)
+                    found += [(tp, record) for record in fetched.records]
+            await asyncio.sleep(0.002)
+        return found
+
+    def _learn(self, record: Record) -> None:
+        try:
+            delivery = _delivery.decode(record.value or b"")
+        except msgspec.MsgspecError:
+            return
+        key = delivery.message_id, delivery.attempt
+        if delivery.result == "started":
+            self._starts[key] = self._starts.get(key, 0) + 1
+        else:
+            self._remember(key)
+
+    def _die_no_more(self, first: list[tuple[TopicPartition, Record]]) -> None:
+        """When couriers keep dying at the same messages, one of them may be why: call them one at a time."""
+        open_keys = []
+        for _, record in first:
+            try:
+                message = _message.decode(record.value or b"")
+            except msgspec.MsgspecError:
+                continue
+            key = message.message_id, message.attempt
+            if key not in self._seen:
+                open_keys.append((key, record))
+        if not open_keys:
+            return
+        key, record = open_keys[0]
+        deaths = self._starts.get((key[0], -key[1]), 0)
+        if deaths >= DEATHS_MAX:
+            self._singly = len(open_keys)
+            log.warning("calling one at a time", extra={"deaths": deaths, "messages": len(open_keys)})
+        # An attempt below zero is never one of a shard's: it counts the starts of couriers at this message.
+        self._tell(key[0], -key[1], record.key or b"", "courier", Answer("started", "courier_started"))
+
+    # -- working
+
+    def _turn(self) -> bool:
+        """Read and hand out what there is; whether there was anything."""
+        self._collect()
+        self._send_on()
+        if self._wall() >= self._commit_at:
+            self._commit()
+        if any(lane.is_full and not lane.is_stuck for lane in self._lanes.values()) or len(self._unsent) > 10_000:
+            return False
+        busy = False
+        for fetched in self._reader.poll(64):
+            tp = TopicPartition(fetched.topic, fetched.partition)
+            for record in fetched.records:
+                self._take(tp, record)
+                busy = True
+            if tp in self._next:
+                self._next[tp] = max(self._next[tp], fetched.end)
+        return busy
+
+    async def _pause(self, stop: asyncio.Event) -> None:
+        pause = 0.005 if self._under_way or self._unsent else 0.1
+        self._rung.clear()
+        if self._fileno is None:
+            await asyncio.sleep(min(pause, 0.01))
+            return
+        try:
+            await asyncio.wait_for(self._rung.wait(), pause)
+        except TimeoutError:
+            pass
+
+    def _take(self, tp: TopicPartition, record: Record) -> None:
+        try:
+            message = _message.decode(record.value or b"")
+        except msgspec.MsgspecError as error:
+            self._set_aside(tp, record, type(error).__name__)
+            return
+        key = message.message_id, message.attempt
+        if key in self._seen or key in self._under_way:
+            return
+        self._remember(key)
+        self._open[tp].add(record.offset)
+        self._under_way[key] = (tp, record.offset)
+        lane = self._lanes.get(message.channel)
+        if lane is None:
+            self._answer(message, "none", Answer("refused", "no_provider"))
+        elif self._starts.get(key, 0) >= STARTS_MAX:
+            self._answer(message, lane.provider.name, Answer("refused", "poison"))
+        elif message.at_most_once and self._starts.get(key, 0):
+            self._answer(message, lane.provider.name, Answer("unknown", "started_before"))
+        elif lane.is_stuck:
+            self._answer(message, lane.provider.name, Answer("deferred", "busy", retry_after_seconds=5))
+        else:
+            lane.put(message)
+
+    async def _call(self, message: Message, provider: Provider) -> None:
+        if self._wall() * 1000 > message.fresh_until:
+            self._answer(message, provider.name, Answer("deferred", "stale"))
+            return
+        if self._singly > 0:
+            async with self._alone:
+                self._singly -= 1
+                await self._started_first(message, provider)
+                answer = await _deliver(provider, message)
+        else:
+            if message.at_most_once:
+                await self._started_first(message, provider)
+            answer = await _deliver(provider, message)
+        if answer.result == "accepted" and message.appended_at:
+            ACCEPTED.labels(message.channel).observe(max(0.0, self._wall() - message.appended_at))
+        self._answer(message, provider.name, answer)
+
+    async def _started_first(self, message: Message, provider: Provider) -> None:
+        """Write down that a call begins, and wait until that is in the log."""
+        key = message.message_id, message.attempt
+        written = self._started[key] = asyncio.Event()
+        self._tell(*key, message.customer.encode(), provider.name, Answer("started"), token=("started", key))
+        await written.wait()
+
+    # -- telling
+
+    def _answer(self, message: Message, provider: str, answer: Answer) -> None:
+        key = message.message_id, message.attempt
+        self._tell(*key, message.customer.encode(), provider, answer, token=("result", key))
+
+    def _tell(
+        self, message_id: str, attempt: int, customer: bytes, provider: str, answer: Answer, token: object = None
+    ) -> None:
+        DELIVERED.labels(provider, answer.result).inc()
+        delivery = Delivery(
+            message_id=message_id,
+            at=format_instant(round(self._wall() * 1000)),
+            attempt=attempt,
+            provider=provider,
+            result=answer.result,
+            detail=answer.detail,
+            permanent_address=answer.permanent_address,
+            retry_after_seconds=answer.retry_after_seconds,
+        )
+        self._unsent.append((DELIVERIES, customer, _encode(delivery), token))
+        self._send_on()
+
+    def _set_aside(self, tp: TopicPartition, record: Record, error: str) -> None:
+        letter = dead_letters.dead_letter(
+            id=self._ids.set_aside(tp.topic, str(tp.partition), str(record.offset)),
+            reason="bad_message",
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=record.offset,
+            value=record.value,
+            error=error,
+            key=record.key,
+            at=format_instant(round(self._wall() * 1000)),
+        )
+        self._open[tp].add(record.offset)
+        token = ("aside", (tp, record.offset))
+        self._unsent.append((DEAD_LETTERS, record.key or b"", dead_letters.to_json(letter), token))
+
+    def _send_on(self) -> None:
+        while self._unsent and self._writer.send(*self._unsent[0]):
+            self._unsent.popleft()
+
+    def _collect(self) -> None:
+        for ack in self._writer.acknowledged():
+            kind, key = ack.token  # type: ignore[misc]
+            if kind == "started":
+                self._started.pop(key).set()
+            elif kind == "aside":
+                self._open[key[0]].discard(key[1])
+            elif (place := self._under_way.pop(key, None)) is not None:
+                self._open[place[0]].discard(place[1])
+
+    def _commit(self) -> None:
+        self._commit_at = self._wall() + COMMIT_SECONDS
+        self._reader.commit({tp: min(self._open[tp], default=offset) for tp, offset in self._next.items()})
+
+    async def _finish(self) -> None:
+        deadline = self._wall() + FINISH_SECONDS
+        lanes = asyncio.gather(*(lane.finish(FINISH_SECONDS) for lane in self._lanes.values()))
+        while not lanes.done():
+            self._collect()
+            self._send_on()
+            await asyncio.sleep(0.005)
+        while self._unsent and self._wall() < deadline:
+            self._send_on()
+            await asyncio.sleep(0.005)
+        self._writer.flush(max(0.1, deadline - self._wall()))
+        self._collect()
+        self._commit()
+
+    def _remember(self, key: _Key) -> None:
+        self._seen[key] = None
+        if len(self._seen) > SEEN_MAX:
+            self._seen.popitem(last=False)
+
+
+async def _deliver(provider: Provider, message: Message) -> Answer:
+    try:
+        return await provider.deliver(message)
+    except Exception as error:
+        log.exception("provider failed", extra={"provider": provider.name, "flow": message.flow})
+        return Answer(_FAILED, type(error).__name__)
+
+
+_FAILED: Literal["unknown"] = "unknown"

@@ -1,0 +1,220 @@
+"""The commands that look: flows, customer, decisions, status.  They take no lock and stop nobody."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from config import Settings
+from flows.catalog import load
+from flows.cli.options import Config, Json, audit, fail, ids_of, instant, settings_of
+from flows.supervisor_health import read_beat
+from operators import windows
+from operators.draw import mermaid, told
+from operators.shard import parked_in
+from state import customer as customers
+from state import decisions as decided
+from state.decisions import Decision
+from state.ids import shard_of
+from state.instants import format_instant
+from state.store import Resources, ShardStore
+
+
+@contextmanager
+def shard_reader(settings: Settings) -> Iterator[Any]:
+    """A function that opens a shard for reading, beside whoever writes it."""
+    if not (settings.data_dir / "identity.json").exists():
+        raise fail(
+            f"{settings.data_dir}: no worker has run here yet. Start one with `impuls run`, or name another data_dir."
+        )
+    resources = Resources.open(settings.data_dir, cache_mib=8)
+    with tempfile.TemporaryDirectory(prefix="impuls-") as scratch:
+        opened: list[ShardStore] = []
+
+        def open_shard(number: int) -> ShardStore:
+            store = ShardStore.open_reading(settings.data_dir, number, Path(scratch), resources=resources)
+            opened.append(store)
+            return store
+
+        try:
+            yield open_shard
+        finally:
+            for store in opened:
+                store.close()
+
+
+def flows(
+    name: Annotated[str | None, typer.Argument(help="One flow only.")] = None,
+    config: Config = None,
+    as_mermaid: Annotated[bool, typer.Option("--mermaid", help="Draw it as a Mermaid diagram.")] = False,
+) -> None:
+    """List the flows, or show one."""
+    program = load(settings_of(config).flows).program
+    if name is not None and name not in program.by_name:
+        raise fail(f'There is no flow "{name}". There are {", ".join(sorted(program.by_name))}.', 2)
+    for flow in [program.by_name[name]] if name else list(program.by_name.values()):
+        if as_mermaid:
+            print(mermaid(flow))
+        else:
+            print(told(flow, program.versions[flow.name]))
+
+
+def customer(
+    id: Annotated[str, typer.Argument(metavar="ID", help="The id the shop uses.")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """What is known of a customer."""
+    settings = settings_of(config)
+    audit(settings, "customer", id)
+    chash = ids_of(settings).customer(id.encode())
+    program = load(settings.flows).program
+    with shard_reader(settings) as open_shard:
+        store: ShardStore = open_shard(shard_of(chash, settings.shards))
+        raw = store.customer(chash)
+        if raw is None:
+            raise fail("There is no such customer.")
+        record = customers.decode(raw)
+        shown = shown_customer(record)
+        shown["windows"] = windows.describe(program.windows, record, round(time.time() * 1000))
+        shown["held_events"] = len(store.held(chash))
+    print(json.dumps(shown) if as_json else json.dumps(shown, indent=2, ensure_ascii=False))
+
+
+def shown_customer(record: customers.Customer) -> dict[str, Any]:
+    """A customer's record with the names and times that people read."""
+
+    def at(ms: int) -> str | None:
+        return format_instant(ms) if ms else None
+
+    traits = record.traits
+    return {
+        "customer": record.id,
+        "first_seen": at(record.first_seen),
+        "last_seen": at(record.last_seen),
+        "events": record.events,
+        "traits": {
+            name: getattr(traits, name)
+            for name in ("email", "phone", "first_name", "last_name", "locale", "time_zone")
+            if getattr(traits, name)
+        },
+        "consents": {
+            place: {"granted": word.granted, "at": at(word.at), "id": word.id}
+            for place, word in record.consents.items()
+        },
+        "suppressed": sorted(set(record.suppressed.values())),
+        "orders": record.orders,
+        "last_order_at": at(record.last_order_at),
+        "carts": [
+            {
+                "cart_id": cart.cart_id,
+                "changed_at": at(cart.changed_at),
+                "ordered_at": at(cart.ordered_at),
+                "lines": [{"product_id": line.product_id, "quantity": line.quantity} for line in cart.lines],
+            }
+            for cart in record.carts.values()
+        ],
+        "parked": [
+            {
+                "flow": p.flow,
+                "subject": p.subject,
+                "passage": p.id,
+                "wait": p.wait,
+                "until": at(p.until),
+                "set_aside": p.set_aside,
+            }
+            for p in record.passages
+        ],
+        "pending": [
+            {
+                "message_id": p.message_id,
+                "flow": p.flow,
+                "message": p.template,
+                "attempt": p.attempt,
+                "awaiting_result": p.awaiting,
+                "reason": p.why,
+                "due": at(p.due),
+            }
+            for p in record.pending
+        ],
+    }
+
+
+def decisions(
+    customer: Annotated[str | None, typer.Option(help="Of one customer.")] = None,
+    flow: Annotated[str | None, typer.Option(help="By one flow.")] = None,
+    since: Annotated[str | None, typer.Option(help="From this time on.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """The decision log."""
+    settings = settings_of(config)
+    audit(settings, "decisions", customer or "")
+    after = instant(since) if since else 0
+    with shard_reader(settings) as open_shard:
+        found: Iterator[bytes] | list[bytes]
+        if customer is not None:
+            chash = ids_of(settings).customer(customer.encode())
+            found = open_shard(shard_of(chash, settings.shards)).decisions(chash, after)
+        else:
+            shards = range(settings.shards)
+            found = (raw for number in shards for raw in open_shard(number).all_decisions(after))
+        rows = [decided.from_json(raw) for raw in found]
+    for row in sorted(rows, key=lambda row: (row.at, row.decision_id)):
+        if flow is None or row.flow == flow:
+            sys.stdout.write((decided.to_json(row).decode() if as_json else _line(row)) + "\n")
+
+
+def _line(row: Decision) -> str:
+    reason = f" {row.reason}" if row.reason else ""
+    until = f" until {row.until}" if row.until else ""
+    return f"{row.at}  {row.customer:<20} {row.flow:<20} {row.message:<20} {row.outcome}{reason}{until}"
+
+
+def status(config: Config = None, as_json: Json = False) -> None:
+    """Shards, lag, parked customers, timers, outbox, and how long ago the sources last answered."""
+    settings = settings_of(config)
+    folder = settings.data_dir / "run"
+    beats = {
+        path.stem: read_beat(folder, path.stem) for path in sorted(folder.glob("*.json")) if "place" not in path.stem
+    }
+    now = time.time()
+    running = {name: beat for name, beat in beats.items() if now - beat.get("at", 0) < 10}
+    workers = [beat for name, beat in running.items() if name.startswith("worker-")]
+    parked: dict[str, int] = {}
+    if workers:
+        for beat in workers:
+            for place, count in beat.get("parked", {}).items():
+                parked[place] = parked.get(place, 0) + count
+    else:
+        with shard_reader(settings) as open_shard:
+            for number in range(settings.shards):
+                for (flow, wait), count in parked_in(open_shard(number)).items():
+                    parked[f"{flow}/{wait}"] = parked.get(f"{flow}/{wait}", 0) + count
+    lag: dict[str, int] = {}
+    for beat in workers:
+        for name, end in beat.get("ends", {}).items():
+            lag[name] = max(0, end - min(each.get("watermarks", {}).get(name, end) for each in workers))
+    clocks = [beat["clock"] for beat in workers if beat.get("clock")]
+    shown = {
+        "processes": {name: {"pid": beat.get("pid"), "ready": beat.get("ready")} for name, beat in running.items()},
+        "shards": settings.shards,
+        "lag": {name: count for name, count in sorted(lag.items()) if count},
+        "lag_total": sum(lag.values()),
+        "clock": format_instant(min(clocks)) if clocks else None,
+        "parked": {place: count for place, count in sorted(parked.items()) if count},
+        "timers": sum(beat.get("timers", 0) for beat in workers),
+        "outbox": sum(beat.get("outbox", 0) for beat in workers),
+        "last_fetch_age_seconds": max((beat.get("last_fetch_age_seconds", 0.0) for beat in workers), default=None),
+        "stopped_flows": sorted({name for beat in workers for name in beat.get("stopped_flows", [])}),
+    }
+    print(msgspec.json.encode(shown).decode() if as_json else json.dumps(shown, indent=2))

@@ -1,0 +1,134 @@
+"""The commands that do the work: check, run, serve, replay."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace as altered
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from connectors.templates import TemplateFaults, Templates
+
+from config import ConfigError, load, show
+from config.faults import Unfit
+from config.values import duration_ms
+from flows.catalog import Catalog, CatalogError
+from flows.catalog import load as load_catalog
+from flows.cli.options import Config, settings_of
+from flows.cli.progress import Bar
+from flows.cli_replay import BATCH_SIZE, Replay, secret_for
+from flows.cli_replay import replay as play
+from flows.supervisor import Part, Supervisor
+from operators.program import templates as templates_of
+
+
+def check(
+    config: Config = None,
+    show_settings: Annotated[
+        bool, typer.Option("--print", help="Show the effective configuration, secrets masked.")
+    ] = False,
+) -> None:
+    """Read configuration, flows and templates, and report all that is wrong with them."""
+    faults: list[str] = []
+    settings = None
+    try:
+        settings = load(config, os.environ)
+    except ConfigError as error:
+        faults += [str(fault) for fault in error.faults]
+    if settings is not None:
+        try:
+            faults += missing_templates(load_catalog(settings.flows))
+        except CatalogError as error:
+            faults.append(str(error))
+    if faults:
+        print("\n".join(faults), file=sys.stderr)
+        count = len(faults)
+        print(f"{count} fault{'s' if count > 1 else ''}.", file=sys.stderr)
+        raise typer.Exit(2)
+    assert settings is not None
+    print(show(settings) if show_settings else "Configuration and flows are fine.")
+
+
+def missing_templates(catalog: Catalog) -> list[str]:
+    """What is wrong with the template files that the flows need."""
+    try:
+        found = Templates.load(catalog.templates)
+    except TemplateFaults as error:
+        return [str(fault) for fault in error.faults]
+    needed = {
+        t.name: flow.name for flow in catalog.program.flows for t in templates_of(flow.steps) if t.channel == "email"
+    }
+    return [
+        f'{catalog.templates}: flow "{flow}" sends "{name}", and there is no folder of that name. Make it, with subject.txt '
+        "and body.txt in it."
+        for name, flow in sorted(needed.items())
+        if name not in found.names
+    ]
+
+
+def run(
+    config: Config = None,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes; about one per core.")] = 1,
+    couriers: Annotated[int, typer.Option(min=1, help="Courier processes.")] = 1,
+    only: Annotated[
+        Literal["worker", "courier", "serve"] | None, typer.Option(help="Run one kind of process only.")
+    ] = None,
+) -> None:
+    """Run workers, couriers and the HTTP doors until SIGTERM, which drains."""
+    from flows.worker_process import log_json
+
+    settings = settings_of(config)
+    faults = missing_templates(load_catalog(settings.flows))
+    if faults:
+        print("\n".join(faults), file=sys.stderr)
+        raise typer.Exit(2)
+    log_json("supervisor")
+    parts: tuple[Part, ...] = (only,) if only else ("worker", "courier", "serve")
+    raise typer.Exit(Supervisor(config, workers=workers, couriers=couriers, parts=parts).run())
+
+
+def serve(config: Config = None) -> None:
+    """Run the HTTP doors only; the same as `run --only serve`."""
+    run(config, 1, 1, "serve")
+
+
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="JSON lines, plain or .gz.", exists=True, dir_okay=False)],
+    out: Annotated[Path, typer.Option(help="The folder for decisions.jsonl; what is there is replaced.")],
+    config: Config = None,
+    flows: Annotated[str | None, typer.Option(help="Another module of flows.")] = None,
+    play_out: Annotated[str, typer.Option(help="How long parked waits run on after the last event: 30d.")] = "0d",
+    send: Annotated[
+        bool, typer.Option("--send", help="Send the messages, by way of the log and its couriers.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1)] = 1,
+    batch_size: Annotated[int, typer.Option(min=1)] = BATCH_SIZE,
+) -> None:
+    """Replay events through the flows on the replay clock: decisions, and nothing sent."""
+    settings = settings_of(config)
+    if flows:
+        settings = altered(settings, flows=flows)
+    try:
+        ahead = 0 if play_out.strip() in ("0", "0d") else duration_ms(play_out)
+    except Unfit as error:
+        raise typer.BadParameter(str(error), param_hint="--play-out") from None
+    configured = config is not None or Path("impuls.toml").is_file() or "IMPULS_CONFIG" in os.environ
+    load_catalog(settings.flows)
+    plan = Replay(
+        files=tuple(files),
+        out=out,
+        settings=settings,
+        secret=secret_for(settings, configured=configured),
+        play_out=ahead,
+        workers=workers,
+        batch_size=batch_size,
+        sends=send,
+    )
+    with Bar("events") as bar:
+        played = play(plan, bar.at)
+    print(
+        f"{played.events} events, {played.decisions} decisions, {played.dead_letters} dead letters: {out / 'decisions.jsonl'}",
+        file=sys.stderr,
+    )

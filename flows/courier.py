@@ -1,0 +1,73 @@
+"""A courier process: the providers of all channels, and the loop that calls them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+import time
+
+from connectors.templates import Templates
+from connectors.tokens import Tokens
+
+from config.settings import Settings
+from connectors.courier import MESSAGES, Courier
+from connectors.email import EmailProvider
+from connectors.lanes import Provider
+from flows import worker_doors as doors
+from flows.catalog import load
+from flows.worker_process import Beat, prepare, settings_for
+from state.ids import Ids
+from state.secret import load_or_make
+
+log = logging.getLogger("impuls.courier")
+
+
+async def work(settings: Settings, courier: int, couriers: int) -> None:
+    """Be courier number `courier` of so many, until told to stop."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    secret = load_or_make(settings.secret_file)
+    reader, writer = doors.open_reader(settings, "impuls-couriers"), doors.open_writer(settings)
+    mine = [partition for partition in reader.partitions(MESSAGES) if partition % couriers == courier]
+    templates = Templates.load(load(settings.flows).templates)
+    email = EmailProvider(settings.smtp, templates, Tokens(secret), settings.public_url)
+    providers: dict[str, Provider] = {"email": email}
+    log.info("started", extra={"courier": courier, "partitions": mine})
+    beat = asyncio.create_task(_beat(settings, courier))
+    await Courier(
+        reader,
+        writer,
+        providers,
+        mine,
+        Ids(secret),
+        concurrency=settings.courier.concurrency,
+        fileno=reader.fileno(),
+    ).run(stop)
+    beat.cancel()
+    Beat(settings.data_dir, f"courier-{courier}").tell({})
+    writer.close()
+    reader.close()
+    log.info("drained", extra={"courier": courier})
+
+
+async def _beat(settings: Settings, courier: int) -> None:
+    beat = Beat(settings.data_dir, f"courier-{courier}")
+    while True:
+        beat.tell({"at_wall": time.time()})
+        await asyncio.sleep(1)
+
+
+def main() -> None:
+    """`python -m flows.courier {"config": …, "courier": 0, "couriers": 1}`: the supervisor's way to start one."""
+    told = json.loads(sys.argv[1])
+    prepare(f"courier-{told['courier']}")
+    asyncio.run(work(settings_for(told.get("config")), told["courier"], told["couriers"]))
+
+
+if __name__ == "__main__":
+    main()

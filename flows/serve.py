@@ -1,0 +1,41 @@
+"""The HTTP doors as a process of their own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+
+import uvicorn
+from connectors.tokens import Tokens
+
+from config.settings import Settings
+from connectors.unsubscribe import app
+from flows import worker_doors as doors
+from flows.worker_process import prepare, settings_for
+from state.secret import load_or_make
+
+log = logging.getLogger("impuls.serve")
+
+
+def serve(settings: Settings) -> None:
+    """Serve until told to stop."""
+    assert settings.http.listen is not None
+    writer = doors.open_writer(settings)
+    inputs = doors.input_topics(settings)
+    topic = "engagement" if "engagement" in inputs else inputs[-1]
+    application = app(Tokens(load_or_make(settings.secret_file)), writer, topic=topic)
+    listen = settings.http.listen
+    log.info("listening", extra={"host": listen.host, "port": listen.port})
+    uvicorn.run(application, host=listen.host, port=listen.port, log_config=None, access_log=False, server_header=False)
+    writer.close()
+
+
+def main() -> None:
+    """`python -m flows.serve {"config": …}`: the supervisor's way to start it."""
+    prepare("serve")
+    serve(settings_for(json.loads(sys.argv[1]).get("config")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""`impuls run`: starts workers, couriers and the HTTP doors, restarts what dies, and drains at SIGTERM.
+
+Owns the data folder by a lock.  Every process of its own is reaped before one is started again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from config.settings import Settings
+from connectors import log as embedded
+from flows import worker_doors as doors
+from flows.catalog import load
+from flows.cli_replay import free_addresses
+from flows.supervisor_health import Health
+from flows.supervisor_start import Plan, await_topics, plan
+from flows.worker import Place, lowest_told
+from flows.worker_process import settings_for
+from state.identity import Ownership
+from state.records import Reader, TopicPartition
+
+log = logging.getLogger("impuls.supervisor")
+
+Part = Literal["worker", "courier", "serve"]
+DRAIN_SECONDS = 30.0
+BACKOFF_SECONDS_MIN, BACKOFF_SECONDS_MAX = 0.2, 10.0
+STEADY_SECONDS = 30.0
+DISCOVER_SECONDS = 10.0
+RETAIN_SECONDS = 60.0
+
+
+@dataclass
+class Group:
+    """Processes that live and die together: all workers, or one courier."""
+
+    name: str
+    commands: list[list[str]]
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    started_at: float = 0.0
+    start_at: float = 0.0
+    backoff: float = BACKOFF_SECONDS_MIN
+    restarts: int = 0
+
+    @property
+    def dead(self) -> bool:
+        return any(process.poll() is not None for process in self.running)
+
+    def start(self) -> None:
+        self.running = [subprocess.Popen(command) for command in self.commands]
+        self.started_at = time.monotonic()
+
+    def end(self, *, seconds: float) -> bool:
+        """Ask all to drain; kill and reap those that do not in time.  Whether all ended well."""
+        for process in self.running:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + seconds
+        well = True
+        for process in self.running:
+            try:
+                well &= process.wait(max(0.0, deadline - time.monotonic())) == 0
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                well = False
+        self.running = []
+        return well
+
+
+class Supervisor:
+    """`parts` are what to run; counts hold for workers and couriers."""
+
+    def __init__(
+        self,
+        config: Path | None,
+        *,
+        workers: int,
+        couriers: int,
+        parts: Sequence[Part] = ("worker", "courier", "serve"),
+    ) -> None:
+        self._config = str(config) if config else None
+        self._settings: Settings = settings_for(self._config)
+        self._workers, self._couriers, self._parts = workers, couriers, parts
+        self._catalog = load(self._settings.flows)
+        self._groups: list[Group] = []
+        self._stopping = False
+        self._reader: Reader | None = None
+        self._discovered: dict[TopicPartition, int] | None = None
+
+    def run(self) -> int:
+        """Run until SIGTERM or SIGINT; 0 when everything drained."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        settings = self._settings
+        owner = Ownership(settings.data_dir) if "worker" in self._parts else None
+        await_topics(settings)
+        run_dir = settings.data_dir / "run"
+        run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for stale in run_dir.glob("*.*"):
+            if stale.name.split("-")[0].split(".")[0] in self._parts:
+                stale.unlink()
+        if "worker" in self._parts:
+            self._reader = doors.open_reader(settings, settings.kafka.group)
+            self._groups.append(Group("worker", []))
+            self._plan_workers()
+        if "courier" in self._parts:
+            self._groups += [self._courier(number) for number in range(self._couriers)]
+        if "serve" in self._parts and settings.http.listen:
+            self._groups.append(Group("serve", [self._command("serve", {})]))
+        health = Health(settings, self._workers if "worker" in self._parts else 0, lambda: not self._unwell())
+        health.start()
+        for group in self._groups:
+            group.start()
+        log.info("started", extra={"workers": self._workers, "couriers": self._couriers, "parts": list(self._parts)})
+        self._watch()
+        well = self._drain()
+        health.stop()
+        if self._reader is not None:
+            self._reader.close()
+        if owner is not None:
+            owner.release()
+        log.info("drained" if well else "ended by force")
+        return 0 if well else 1
+
+    # -- processes
+
+    def _command(self, part: Part, told: dict[str, object]) -> list[str]:
+        return [sys.executable, "-m", f"flows.{part}", json.dumps({"config": self._config, **told})]
+
+    def _courier(self, number: int) -> Group:
+        return Group(f"courier-{number}", [self._command("courier", {"courier": number, "couriers": self._couriers})])
+
+    def _plan_workers(self) -> None:
+        assert self._reader is not None
+        found: Plan = plan(self._settings, self._catalog, self._reader)
+        addresses = free_addresses(self._workers)
+        commands = []
+        for process in range(self._workers):
+            place = Place(
+                process=process,
+                processes=self._workers,
+                addresses=addresses,
+                starts=[(tp.topic, tp.partition, *at) for tp, at in found.starts.items()],
+                origins=[(tp.topic, tp.partition, at) for tp, at in found.origins.items()],
+            )
+            path = self._settings.data_dir / "run" / f"place-{process}.json"
+            path.write_bytes(msgspec.json.encode(place))
+            commands.append(self._command("worker", {"place": str(path)}))
+        self._groups[0].commands = commands
+        self._partitions = set(found.starts)
+
+    def _watch(self) -> None:
+        discover_at = time.monotonic() + DISCOVER_SECONDS
+        retain_at = time.monotonic() + 1
+        while not self._stopping:
+            time.sleep(0.05)
+            now = time.monotonic()
+            for group in self._groups:
+                self._mind(group, now)
+            if now >= discover_at and self._reader is not None:
+                discover_at = now + (1.0 if self._discovered else DISCOVER_SECONDS)
+                self._discover()
+            if now >= retain_at:
+                retain_at = now + RETAIN_SECONDS
+                if self._settings.source == "log":
+                    embedded.apply_retention(self._settings.data_dir / "log", time.time())
+
+    def _mind(self, group: Group, now: float) -> None:
+        """Restart what died, all of it together, not too fast."""
+        if group.running and group.dead:
+            codes = [process.poll() for process in group.running]
+            log.warning("died", extra={"group": group.name, "codes": codes})
+            # A cluster that lost one process ends by itself; drained it would write what it has read.
+            group.end(seconds=2)
+            if now - group.started_at > STEADY_SECONDS:
+                group.backoff = BACKOFF_SECONDS_MIN
+            group.start_at = now + group.backoff
+            group.backoff = min(group.backoff * 2, BACKOFF_SECONDS_MAX)
+            group.restarts += 1
+        if not group.running and now >= group.start_at and not self._stopping:
+            if group.name == "worker":
+                self._plan_workers()
+            group.start()
+            log.info("restarted", extra={"group": group.name, "restarts": group.restarts})
+
+    def _unwell(self) -> bool:
+        return any(not group.running or group.dead for group in self._groups)
+
+    # -- partitions that are added
+
+    def _discover(self) -> None:
+        """New partitions are read once the old ones are read to where they ended: a key that moved keeps its order."""
+        assert self._reader is not None
+        partitions = set(doors.find_partitions(self._reader, (*doors.input_topics(self._settings), *doors.RESULTS)))
+        if not partitions - self._partitions:
+            return
+        if self._discovered is None:
+            old = [tp for tp in self._partitions if tp in partitions]
+            self._discovered = self._reader.ends(old)
+            log.info("partitions added", extra={"count": len(partitions - self._partitions)})
+        told = lowest_told(self._settings.data_dir, self._workers)
+        if told and all(told.get(tp, 0) >= end for tp, end in self._discovered.items()):
+            group = self._groups[0]
+            group.end(seconds=DRAIN_SECONDS)
+            self._discovered = None
+            self._plan_workers()
+            group.start()
+
+    # -- the end
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+
+    def _drain(self) -> bool:
+        """Workers first, so that couriers may still take what they decided."""
+        well = True
+        for group in self._groups:
+            well &= group.end(seconds=DRAIN_SECONDS)
+        return well

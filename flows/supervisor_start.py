@@ -1,0 +1,127 @@
+"""Before workers start: make the topics, open every shard once, and find where the sources go on.
+
+Whatever is wrong with a data folder, a topic or a wait is said here, by one process, in one message.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.settings import Settings
+from flows import worker_doors as doors
+from flows.catalog import Catalog
+from operators.shard import parked_in
+from state.identity import identify
+from state.keyring import write_once
+from state.records import Reader, TopicPartition
+from state.store import Resources, ShardStore
+
+OPENERS = 4
+
+
+class ParkedNowhere(RuntimeError):
+    """Customers rest at waits that the flows no longer have."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where sources start: the lowest watermark of all shards per partition, and the event time reached there."""
+
+    starts: Mapping[TopicPartition, tuple[int, int]]
+    origins: Mapping[TopicPartition, int]
+
+
+def plan(settings: Settings, catalog: Catalog, reader: Reader) -> Plan:
+    """Raises `StoreError`, `LogError` or `ParkedNowhere`, each with the way out."""
+    partitions = doors.find_partitions(reader, (*doors.input_topics(settings), *doors.RESULTS))
+    origins = _origins(settings, reader, partitions)
+    resources = Resources.open(settings.data_dir, cache_mib=8)
+    identify(settings.data_dir, settings.shards)
+    starts: dict[TopicPartition, tuple[int, int]] = {}
+    parked: dict[tuple[str, str], int] = {}
+
+    def look(shard: int) -> tuple[Mapping[TopicPartition, tuple[int, int]], Mapping[tuple[str, str], int]]:
+        store = ShardStore.open(settings.data_dir, shard, settings.shards, resources=resources)
+        try:
+            return store.watermarks(), parked_in(store)
+        finally:
+            store.close()
+
+    look(0)  # the first one alone makes the folders
+    with ThreadPoolExecutor(OPENERS) as openers:
+        for marks, rests in openers.map(look, range(settings.shards)):
+            for tp in partitions:
+                offset, reached = marks.get(tp, (origins[tp], 0))
+                low = starts.get(tp, (offset, reached))
+                starts[tp] = min(low[0], offset), min(low[1], reached)
+            for place, count in rests.items():
+                parked[place] = parked.get(place, 0) + count
+    _check_parked(catalog, parked)
+    return Plan(starts, origins)
+
+
+def _check_parked(catalog: Catalog, parked: Mapping[tuple[str, str], int]) -> None:
+    lost = []
+    for (name, wait), count in sorted(parked.items()):
+        if not count:
+            continue
+        flow = catalog.program.by_name.get(name)
+        if flow is None:
+            lost.append(f'{count} at wait "{wait}" of flow "{name}", which is gone: keep it in FLOWS with closed=True')
+        elif flow.find_wait(wait) is None:
+            lost.append(
+                f'{count} at wait "{wait}" of flow "{name}", which has no such wait: write renamed={{"{wait}": "…"}} with one '
+                f"of {', '.join(sorted(flow.after)) or 'its waits'}"
+            )
+    if lost:
+        raise ParkedNowhere("Customers are parked where no flow goes on:\n  " + "\n  ".join(lost))
+
+
+def _origins(settings: Settings, reader: Reader, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+    """Where each partition was begun, written down at the first start that saw it."""
+    path = settings.data_dir / "origins.json"
+    known = _read(path)
+    new = [tp for tp in partitions if tp not in known]
+    if not new:
+        return known
+    at = settings.start.at
+    beginnings = reader.beginnings(new)
+    if known or at == "earliest":
+        found = beginnings  # a partition that was added since is read from its beginning
+    elif at == "latest":
+        found = reader.ends(new)
+    else:
+        found = reader.at_time(new, int(at))
+        found |= {tp: beginnings[tp] for tp in new if tp.topic in doors.RESULTS}
+    known = {**known, **found}
+    rows = [[tp.topic, tp.partition, offset] for tp, offset in sorted(known.items())]
+    path.unlink(missing_ok=True)
+    write_once(path, json.dumps(rows))
+    return known
+
+
+def _read(path: Path) -> dict[TopicPartition, int]:
+    try:
+        rows = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    return {TopicPartition(topic, partition): offset for topic, partition, offset in rows}
+
+
+def await_topics(settings: Settings, seconds: float = 30.0) -> None:
+    """Make our topics; a broker that is still starting is waited for."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            doors.make_topics(settings)
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+        else:
+            return
