@@ -50,6 +50,6 @@ def _was_made(name: str, code: int) -> bool:
     if error is not NoError:
         raise LogError(
             f"Kafka topic {name} could not be created: {error.__name__}. "
-            "Create it by hand with the partitions and retention that the documentation states, or allow it to this user."
+            "Create it by hand with the partitions and retention the documentation states, or allow it to this user."
         )
     return True

@@ -122,7 +122,8 @@ class Desk:
                     return question(self._client)
                 except UnknownTopicOrPartitionError as error:
                     raise LogError(
-                        f"Kafka at {self._servers} has no such topic or partition ({error}). Create it, or correct kafka.topics."
+                        f"Kafka at {self._servers} has no such topic or partition ({error}). "
+                        "Create it, or correct kafka.topics."
                     ) from error
                 except KafkaError as error:
                     passes = isinstance(error, RetriableError) or getattr(error, "retriable", False)

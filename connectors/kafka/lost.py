@@ -20,8 +20,8 @@ def outside(tp: TopicPartition, offset: int, first: int | None, end: int | None)
     else:
         fact = f"the log ends at {end} (its first offset is {first}): it was shortened or made anew after it was read"
         choices = (
-            "Either point kafka.bootstrap_servers at the cluster that was read before, or put back the state that belongs "
-            "to this log, or start afresh with an emptied data_dir and start.at."
+            "Either point kafka.bootstrap_servers at the cluster that was read before, or put back the state that "
+            "belongs to this log, or start afresh with an emptied data_dir and start.at."
         )
     return LogError(f"{place}, but {fact}. {choices} Nothing is skipped by itself.")
 

@@ -34,7 +34,7 @@ _log = logging.getLogger("impuls.kafka")
 
 
 class KafkaReader:
-    """`state.records.Reader` over Kafka. One thread of the caller's uses it; `fileno` is readable when `poll` has news."""
+    """`state.records.Reader` over Kafka, for one thread. `fileno` is readable when `poll` has something new."""
 
     def __init__(
         self, bootstrap_servers: str, *, group: str, security: Mapping[str, Any], client: str = "kafka-python"
@@ -287,8 +287,4 @@ def _fetching(client: str, servers: str, group: str, security: Mapping[str, Any]
         from connectors.kafka.fetch_kafka_python import KafkaPythonFetching
 
         return KafkaPythonFetching(servers, group, security, notice)
-    if client == "librdkafka":
-        from connectors.kafka.fetch_librdkafka import LibrdkafkaFetching
-
-        return LibrdkafkaFetching(servers, group, security, notice)
     raise LogError(f'kafka.client is "{client}". Choose kafka-python or librdkafka.')

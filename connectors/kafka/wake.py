@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 
@@ -24,18 +25,14 @@ class Wake:
         if self._is_set or self._closed:
             return
         self._is_set = True
-        try:
+        with contextlib.suppress(OSError):  # full of wakes already, or closed meanwhile
             os.write(self._writes, b"\0")
-        except (BlockingIOError, OSError):
-            return  # full of wakes already, or closed meanwhile
 
     def clear(self) -> None:
         if not self._is_set:
             return
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(self._reads, 4096)
-        except BlockingIOError:
-            pass
         # Last: who sets until here need not write, for the caller looks only after this.
         self._is_set = False
 
