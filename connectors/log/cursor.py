@@ -25,7 +25,7 @@ class Cursor:
         self._seek()
 
     def read(self, records_max: int) -> list[Record]:
-        """The next records that are there, at least one frame of them; empty at the end."""
+        """The next records that are there; empty at the end."""
         found: list[Record] = []
         while len(found) < records_max:
             if self._file < 0 and not self._enter(self.offset):
@@ -63,7 +63,13 @@ class Cursor:
                 self._place += place
                 return self._damaged()
             if frame.end > self.offset:
-                found += frames.records(frame, self.offset)
+                records = frames.records(frame, self.offset)
+                room = records_max - len(found)
+                found += records[:room]
+                if len(records) > room:  # the rest of this frame is for the next call
+                    self.offset = records[room].offset
+                    self._place += place
+                    return False
                 self.offset = frame.end
             place += frame.size
         self._place += place

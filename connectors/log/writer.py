@@ -89,6 +89,8 @@ class LogWriter:
 
     def close(self) -> None:
         with self._more:
+            if self._closed:
+                return
             self._closed = True
             self._more.notify()
         self._thread.join(10)
