@@ -27,7 +27,7 @@ class LogReader:
         self._committed: dict[TopicPartition, int] = {}
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
-        for tp in [tp for tp in self._cursors if tp not in positions]:
+        for tp in [tp for tp, cursor in self._cursors.items() if positions.get(tp) != cursor.offset]:
             self._cursors.pop(tp).close()
         for tp, offset in positions.items():
             if tp not in self._cursors:
