@@ -234,9 +234,11 @@ class Courier:
             if message.at_most_once:
                 await self._started_first(message, provider)
             answer = await _deliver(provider, message)
+        took = 0.0
         if answer.result == "accepted" and message.appended_at:
-            ACCEPTED.labels(message.channel).observe(max(0.0, self._wall() - message.appended_at))
-        self._answer(message, provider.name, answer)
+            took = max(0.0, self._wall() - message.appended_at)
+            ACCEPTED.labels(message.channel).observe(took)
+        self._answer(message, provider.name, answer, round(took * 1000, 3))
 
     async def _started_first(self, message: Message, provider: Provider) -> None:
         """Write down that a call begins, and wait until that is in the log."""
@@ -247,12 +249,19 @@ class Courier:
 
     # -- telling
 
-    def _answer(self, message: Message, provider: str, answer: Answer) -> None:
+    def _answer(self, message: Message, provider: str, answer: Answer, took_ms: float = 0.0) -> None:
         key = message.message_id, message.attempt
-        self._tell(*key, message.customer.encode(), provider, answer, token=("result", key))
+        self._tell(*key, message.customer.encode(), provider, answer, token=("result", key), took_ms=took_ms)
 
     def _tell(
-        self, message_id: str, attempt: int, customer: bytes, provider: str, answer: Answer, token: object = None
+        self,
+        message_id: str,
+        attempt: int,
+        customer: bytes,
+        provider: str,
+        answer: Answer,
+        token: object = None,
+        took_ms: float = 0.0,
     ) -> None:
         DELIVERED.labels(provider, answer.result).inc()
         delivery = Delivery(
@@ -264,6 +273,7 @@ class Courier:
             detail=answer.detail,
             permanent_address=answer.permanent_address,
             retry_after_seconds=answer.retry_after_seconds,
+            took_ms=took_ms,
         )
         self._unsent.append((DELIVERIES, customer, _encode(delivery), token))
         self._send_on()

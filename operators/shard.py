@@ -33,6 +33,7 @@ from state.messages import Delivery, Message
 from state.passages import EVENT_CLOCK, NEVER, WALL_CLOCK
 from state.records import Record, TopicPartition
 from state.store import Batch, Row, ShardStore
+from state.store_reading import ShardReading
 
 DUE_MAX = 512
 _NOBODY = bytes(16)  # what no customer is known to own is kept under the shard's own key
@@ -490,7 +491,7 @@ def _waits(customer: Customer) -> tuple[tuple[str, str], ...]:
     return tuple((passage.flow, passage.wait) for passage in customer.passages)
 
 
-def parked_in(store: ShardStore) -> dict[tuple[str, str], int]:
+def parked_in(store: ShardReading) -> dict[tuple[str, str], int]:
     """How many customers rest at each (flow, wait) of a shard, as counted with every write."""
     return _counts_from(store.meta(_COUNTS))[0]
 

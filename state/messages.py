@@ -57,3 +57,4 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str = ""
     permanent_address: bool = False
     retry_after_seconds: float = 0.0
+    took_ms: float = 0.0  # since the event entered the log, where its message was due at once

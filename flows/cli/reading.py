@@ -27,6 +27,7 @@ from state.decisions import Decision
 from state.ids import shard_of
 from state.instants import format_instant
 from state.store import Resources, ShardStore
+from state.store_reading import ShardReading
 
 
 @contextmanager
@@ -36,11 +37,11 @@ def shard_reader(settings: Settings) -> Iterator[Any]:
         raise fail(
             f"{settings.data_dir}: no worker has run here yet. Start one with `impuls run`, or name another data_dir."
         )
-    resources = Resources.open(settings.data_dir, cache_mib=8)
+    resources = Resources.open_reading(settings.data_dir)
     with tempfile.TemporaryDirectory(prefix="impuls-") as scratch:
-        opened: list[ShardStore] = []
+        opened: list[ShardReading] = []
 
-        def open_shard(number: int) -> ShardStore:
+        def open_shard(number: int) -> ShardReading:
             store = ShardStore.open_reading(settings.data_dir, number, Path(scratch), resources=resources)
             opened.append(store)
             return store
@@ -79,7 +80,7 @@ def customer(
     chash = ids_of(settings).customer(id.encode())
     program = load(settings.flows).program
     with shard_reader(settings) as open_shard:
-        store: ShardStore = open_shard(shard_of(chash, settings.shards))
+        store: ShardReading = open_shard(shard_of(chash, settings.shards))
         raw = store.customer(chash)
         if raw is None:
             raise fail("There is no such customer.")
