@@ -5,8 +5,8 @@ from __future__ import annotations
 import email
 import email.policy
 import json
-import signal
 import shutil
+import signal
 import socket
 import subprocess
 import sys

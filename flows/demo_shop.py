@@ -13,7 +13,24 @@ MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
-_NAMES = "Anna Jan Ola Piotr Kasia Marek Ewa Tomek Zofia Adam Maja Igor Lena Filip Hania Kuba".split()
+_NAMES = [
+    "Anna",
+    "Jan",
+    "Ola",
+    "Piotr",
+    "Kasia",
+    "Marek",
+    "Ewa",
+    "Tomek",
+    "Zofia",
+    "Adam",
+    "Maja",
+    "Igor",
+    "Lena",
+    "Filip",
+    "Hania",
+    "Kuba",
+]
 _THINGS = (
     ("p-trail", "Trail running shoes", 8999, "shoes"),
     ("p-city", "City sneakers", 6450, "shoes"),

@@ -15,7 +15,7 @@ from pathlib import Path
 from config.settings import Settings
 from flows import worker_doors as doors
 from flows.catalog import Catalog
-from operators.shard import parked_in
+from operators.counts import parked_in
 from state.identity import identify
 from state.keyring import write_once
 from state.records import Reader, TopicPartition

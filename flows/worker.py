@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,17 @@ from operators import dataflow
 from operators.breaker import Breaker
 from operators.engine import Engine
 from operators.host import Publisher, Stop
-from operators.inputs import DELIVERIES
+from operators.inputs import DELIVERIES, OURS
 from operators.shard import Shard, Surroundings
 from operators.sources import LogSource, Router
 from state.decode import Decoder
 from state.ids import Ids
-from state.records import Reader, TopicPartition
+from state.records import LogError, Reader, TopicPartition
 from state.secret import load_or_make
 from state.store import Resources, ShardStore
 
 log = logging.getLogger("impuls.worker")
-COMMIT_SECONDS = 2.0
+ENDS_BEATS = 3
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -61,6 +62,7 @@ class Worker:
         self._reader: Reader = doors.open_reader(settings, settings.kafka.group)
         self._source: LogSource | None = None
         self._breaker = Breaker()
+        self._ends: dict[str, int] = {}
         self._around = Surroundings(
             engine=Engine(self._program, rules_of(settings), self._ids, breaker=self._breaker, clock=settings.clock),
             program=self._program,
@@ -134,10 +136,22 @@ class Worker:
 
     def _beat(self) -> None:
         beat = Beat(self._settings.data_dir, f"worker-{self._place.process}")
+        beats = count()
         while not self._stop.asked:
             time.sleep(1.0)
+            if self._source is not None and next(beats) % ENDS_BEATS == 0:
+                self._look_at_ends()
             beat.tell(self._status())
             self._commit()
+
+    def _look_at_ends(self) -> None:
+        assert self._source is not None
+        try:
+            ends = self._reader.ends([tp for tp in self._source.positions() if tp.topic not in OURS])
+        except LogError as error:
+            log.warning("ends unknown", extra={"error": str(error)})
+        else:
+            self._ends = {f"{tp.topic}/{tp.partition}": end for tp, end in ends.items()}
 
     def _tell(self) -> None:
         Beat(self._settings.data_dir, f"worker-{self._place.process}").tell(self._status())
@@ -158,6 +172,7 @@ class Worker:
         return {
             "shards": len(shards),
             "watermarks": lowest,
+            "ends": self._ends,
             "read": {
                 f"{tp.topic}/{tp.partition}": offset
                 for tp, offset in (self._source.positions() if self._source else {}).items()

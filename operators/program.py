@@ -12,7 +12,7 @@ from typing import Any
 from operators.faults import FlowError
 from operators.flow import Flow, check_flows
 from operators.steps import Experiment, Send, Split, Step, Template, Trigger, Wait
-from operators.windows import Window
+from operators.windows import Window, check_windows
 from state.events import Event
 
 Template_ = Template[Any]
@@ -28,6 +28,7 @@ class Program:
         self, flows: Sequence[Flow[Any]], windows: Sequence[Window] = (), texts: Mapping[str, bytes] | None = None
     ) -> None:
         check_flows(flows)
+        check_windows(windows)
         # One that is asked first wins where two want the same customer at once.
         self.flows = tuple(sorted(flows, key=lambda flow: -flow.priority))
         self.windows = tuple(windows)

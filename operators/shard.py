@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from operators import metrics
+from operators import counts, metrics, set_aside
 from operators.clock import ShardClock
 from operators.effects import Effects, FlowFault
 from operators.engine import Arrived, Engine
@@ -24,16 +24,15 @@ from operators.sending import Turn
 from state import customer as customers
 from state import dead_letters, decisions, event_codec
 from state.customer import Customer
-from state.dead_letters import DeadLetter, dead_letter
+from state.dead_letters import DeadLetter
 from state.decisions import Cause
 from state.decode import Decoder, Rejected, customer_key
 from state.ids import Ids
-from state.instants import format_instant, parse_instant
+from state.instants import parse_instant
 from state.messages import Delivery, Message
 from state.passages import EVENT_CLOCK, NEVER, WALL_CLOCK
 from state.records import Record, TopicPartition
 from state.store import Batch, Row, ShardStore
-from state.store_reading import ShardReading
 
 DUE_MAX = 512
 _NOBODY = bytes(16)  # what no customer is known to own is kept under the shard's own key
@@ -42,8 +41,6 @@ _message = msgspec.json.Encoder()
 _delivery = msgspec.json.Decoder(Delivery)
 _held_encode = msgspec.msgpack.Encoder().encode
 _Held = tuple[bytes, str, int, int, float]
-_COUNTS = b"counts"
-_Counts = tuple[list[tuple[str, str, int]], int]
 _held_decode = msgspec.msgpack.Decoder(_Held).decode
 
 
@@ -88,7 +85,7 @@ class Shard:
         self.letters: list[DeadLetter] = []
         self.messages: list[Message] = []
         self.ready: list[Row] = []
-        self.parked, self.timers = _counts_from(store.meta(_COUNTS))
+        self.parked, self.timers = counts.decode(store.meta(counts.META))
         self.outbox_rows = store.outbox_rows()
         self._around = around
         self._watermarks = {tp: list(mark) for tp, mark in store.watermarks().items()}
@@ -149,7 +146,7 @@ class Shard:
             batch.remove_outbox(seq)
         if self._dirty:
             self._count_parked()
-            batch.set_meta(_COUNTS, _counts_to(self.parked, self.timers))
+            batch.set_meta(counts.META, counts.encode(self.parked, self.timers))
         self.store.commit(batch)
         self._dirty.clear()
         self._moved.clear()
@@ -388,7 +385,7 @@ class Shard:
         for message in effects.messages if around.publishes else ():
             self._out(chash, "messages", customer.id.encode(), _message.encode(message))
         for fault in effects.faults:
-            self._set_aside_flow(chash, customer, fault, at)
+            self._set_aside_flow(customer, fault, at)
         event_due, wall_due = around.engine.dues(customer)
         self._due[EVENT_CLOCK] = min(self._due[EVENT_CLOCK], event_due)
         self._due[WALL_CLOCK] = min(self._due[WALL_CLOCK], wall_due)
@@ -400,41 +397,11 @@ class Shard:
         self._rows.append(Row(seq, chash, topic, key, value))
 
     def _set_aside_record(self, tp: TopicPartition, record: Record, reason: str, error: str) -> None:
-        letter = dead_letter(
-            id=self._around.ids.set_aside(tp.topic, str(tp.partition), str(record.offset)),
-            reason=reason,
-            topic=tp.topic,
-            partition=tp.partition,
-            offset=record.offset,
-            value=record.value,
-            error=error,
-            key=record.key,
-            at=format_instant(self._wall),
-        )
+        letter = set_aside.record(self._around.ids, tp, record, reason, error, self._wall)
         self._dead_letter(letter, record.key or b"")
 
-    def _set_aside_flow(
-        self, chash: bytes, customer: Customer, fault: FlowFault, at: tuple[TopicPartition, Record] | None
-    ) -> None:
-        tp, record = at if at is not None else (TopicPartition("timer", self.number), None)
-        offset = record.offset if record is not None else fault.due
-        parts = (fault.flow, fault.passage, fault.wait, tp.topic, str(tp.partition), str(offset), fault.fact.id)
-        letter = dead_letter(
-            id=self._around.ids.set_aside(*parts),
-            reason="flow_error",
-            topic=tp.topic,
-            partition=tp.partition,
-            offset=offset,
-            value=record.value if record is not None else b"",
-            error=fault.error,
-            key=record.key if record is not None else customer.id.encode(),
-            at=format_instant(self._wall),
-            flow=fault.flow,
-            customer=customer.id,
-            wait=fault.wait,
-            passage=fault.passage,
-            fact=base64.b64encode(event_codec.encode(fault.fact)).decode(),
-        )
+    def _set_aside_flow(self, customer: Customer, fault: FlowFault, at: tuple[TopicPartition, Record] | None) -> None:
+        letter = set_aside.flow(self._around.ids, customer.id, fault, self.number, at, self._wall)
         self._dead_letter(letter, customer.id.encode())
 
     def _dead_letter(self, letter: DeadLetter, key: bytes) -> None:
@@ -489,17 +456,3 @@ class Shard:
 
 def _waits(customer: Customer) -> tuple[tuple[str, str], ...]:
     return tuple((passage.flow, passage.wait) for passage in customer.passages)
-
-
-def parked_in(store: ShardReading) -> dict[tuple[str, str], int]:
-    """How many customers rest at each (flow, wait) of a shard, as counted with every write."""
-    return _counts_from(store.meta(_COUNTS))[0]
-
-
-def _counts_from(raw: bytes | None) -> tuple[dict[tuple[str, str], int], int]:
-    parked, timers = msgspec.msgpack.decode(raw, type=_Counts) if raw else ([], 0)
-    return {(flow, wait): count for flow, wait, count in parked}, timers
-
-
-def _counts_to(parked: dict[tuple[str, str], int], timers: int) -> bytes:
-    return msgspec.msgpack.encode(([(flow, wait, count) for (flow, wait), count in parked.items() if count], timers))

@@ -19,8 +19,8 @@ from flows.catalog import load
 from flows.cli.options import Config, Json, audit, fail, ids_of, instant, settings_of
 from flows.supervisor_health import read_beat
 from operators import windows
+from operators.counts import parked_in
 from operators.draw import mermaid, told
-from operators.shard import parked_in
 from state import customer as customers
 from state import decisions as decided
 from state.decisions import Decision
