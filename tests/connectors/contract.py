@@ -2,6 +2,8 @@
 
 A log plugs in by a subclass of `LogContract` with one fixture:
 
+    from tests.connectors.contract import Door, LogContract, topic, wide  # fixtures go by being imported
+
     class TestLog(LogContract):
         @pytest.fixture
         def door(self, tmp_path: Path) -> Door:
@@ -159,17 +161,26 @@ def append_slowly(door: Door, topic: str, told: Any, count: int) -> None:
 # -- the promises
 
 
-class LogContract:
-    @pytest.fixture
-    def door(self) -> Any:
-        raise NotImplementedError
+def _fresh(door: Door, partitions: int) -> str:
+    name = f"t-{uuid.uuid4().hex[:12]}"
+    door.create(name, partitions)
+    return name
 
-    @pytest.fixture
-    def topic(self, door: Door) -> str:
-        """A fresh topic with four partitions."""
-        name = f"t-{uuid.uuid4().hex[:12]}"
-        door.create(name, 4)
-        return name
+
+@pytest.fixture
+def topic(door: Door) -> str:
+    """A fresh topic with four partitions."""
+    return _fresh(door, 4)
+
+
+@pytest.fixture
+def wide(door: Door) -> str:
+    """A fresh topic with sixteen partitions."""
+    return _fresh(door, 16)
+
+
+class LogContract:
+    """Needs a fixture `door`, of the subclass or its module, and the fixtures `topic` and `wide` from here."""
 
     def test_records_come_back_as_they_were(self, door: Door, topic: str) -> None:
         before = time.time() * 1000 - 1
@@ -288,6 +299,12 @@ class LogContract:
                 if len(seen) == len(tps) or taken >= 15_000:
                     break
             assert len(seen) == len(tps), "one partition's backlog does not hold up the others"
+
+    def test_many_partitions_are_read_at_once(self, door: Door, wide: str) -> None:
+        append(door, wide, [(b"%d" % number, b"%d" % number) for number in range(400)])
+        found = read_from_the_beginning(door, wide, 400)
+        assert len(found) > 12
+        assert sorted(int(value or b"") for value in values(found)) == list(range(400))
 
     def test_looking_never_blocks(self, door: Door, topic: str) -> None:
         with closing(door.reader()) as reader:
