@@ -214,10 +214,11 @@ def _maker(wire: _Wire) -> Maker | Rejected:
     if wire.type == "track":
         if not wire.event or len(wire.event) > ID_CHARS_MAX:
             return Rejected("bad_field", f"event is missing or longer than {ID_CHARS_MAX} characters")
-        return TRACKS.get(wire.event, plain_track)
+        known: Maker = TRACKS.get(wire.event, plain_track)
+        return known
     if wire.type is None:
         return Rejected("missing_type", "there is no type; it is track, identify, page, screen, group or alias")
-    make = CALLS.get(wire.type)
+    make: Maker | None = CALLS.get(wire.type)
     return make or Rejected("unknown_type", "type is none of track, identify, page, screen, group and alias")
 
 

@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from state.keyring import write_once
+from state.files import sync_folder, write_once
 from state.store_errors import StoreBusy, StoreRefused
 
 FORMAT = 1
@@ -36,34 +36,41 @@ def identify(data_dir: Path, shards: int) -> Identity:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_once(path, json.dumps({"id": uuid.uuid4().hex, "shards": shards, "format": FORMAT}))
     found = read(path)
-    if found.format > FORMAT:
-        raise StoreRefused(
-            f"{path}: written by a newer version (format {found.format}, this one knows {FORMAT}). Start the newer "
-            "version again."
-        )
     if found.shards != shards:
         raise StoreRefused(
-            f"{path}: the folder was made with {found.shards} shards, the configuration says {shards}. The number is fixed "
-            f"when the folder is made: write shards = {found.shards}, or name another data_dir."
+            f"{path}: the folder was made with {found.shards} shards, the configuration says {shards}. The number "
+            f"is fixed when the folder is made: write shards = {found.shards}, or name another data_dir."
         )
     return found
 
 
 def read(path: Path) -> Identity:
+    """Raises `StoreRefused`."""
     try:
-        return Identity(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        found = json.loads(path.read_text())
+        written, id, shards = int(found["format"]), str(found["id"]), int(found["shards"])
+    except (OSError, ValueError, TypeError, KeyError):
         raise StoreRefused(f"{path}: cannot be read. Put it back from a backup of the data folder.") from None
+    if written > FORMAT:
+        raise StoreRefused(
+            f"{path}: written by a newer version (format {written}, this one knows {FORMAT}). Start the newer "
+            "version again."
+        )
+    return Identity(id, shards, written)
 
 
 def mark_made(data_dir: Path, shard: int) -> None:
     """Note that a shard exists, so that its absence is noticed from now on."""
     folder = data_dir / "made"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    (folder / f"{shard:03}").touch()
+    if not folder.exists():
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(data_dir)
+    (folder / f"{shard:03}").touch(mode=0o600)
+    sync_folder(folder)
 
 
 def was_made(data_dir: Path, shard: int) -> bool:
+    """Whether a shard has been made here: its folders must be there, then."""
     return (data_dir / "made" / f"{shard:03}").exists()
 
 

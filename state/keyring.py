@@ -14,13 +14,14 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from state.files import write_once as write_once
 from state.store_errors import StoreDamaged, StoreRefused
 
 _NONCE_BYTES = 12
 
 
 class KeyRing:
-    """Wraps and unwraps keys.  Keys are 32 bytes, for AES-256-GCM."""
+    """Wraps and unwraps keys.  Master keys are 32 bytes, for AES-256-GCM; their numbers go from 1 to 255."""
 
     def __init__(self, keys: dict[int, bytes]) -> None:
         self._keys = {number: AESGCM(key) for number, key in keys.items()}
@@ -33,10 +34,11 @@ class KeyRing:
 
     def unwrap(self, wrapped: bytes, owner: bytes) -> bytes:
         """Raises `StoreRefused` without the master key, `StoreDamaged` when it does not fit."""
-        master = self._keys.get(wrapped[0])
+        number = wrapped[0] if wrapped else 0
+        master = self._keys.get(number)
         if master is None:
             raise StoreRefused(
-                f"key ring: customers' keys are wrapped under master key {wrapped[0]}, which the ring does not have. "
+                f"key ring: customers' keys are wrapped under master key {number}, which the ring does not have. "
                 "Put the key ring file back from its backup."
             )
         try:
@@ -63,24 +65,11 @@ def load_or_make(path: Path, *, may_make: bool) -> KeyRing:
         write_once(path, raw)
         raw = path.read_text()
     try:
-        return KeyRing({int(number): bytes.fromhex(key) for number, key in json.loads(raw).items()})
-    except (ValueError, AttributeError):
+        keys = {int(number): bytes.fromhex(key) for number, key in json.loads(raw).items()}
+        if not keys or not all(0 < number < 256 and len(key) == 32 for number, key in keys.items()):
+            raise ValueError
+        return KeyRing(keys)
+    except (ValueError, AttributeError, TypeError):
         raise StoreRefused(
             f'{path}: this is no key ring. It is JSON such as {{"1": "64 hex digits"}}; put it back from its backup.'
         ) from None
-
-
-def write_once(path: Path, text: str) -> None:
-    """Put a file there as a whole, unless another process was first."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()

@@ -6,46 +6,97 @@ no longer be read.
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from pathlib import Path
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from rocksdict import BottommostLevelCompaction, CompactOptions, WriteBatch
+from rocksdict import WriteBatch
 
+from state.codec import Key, new_key
 from state.keyring import KeyRing
-from state.rocks import Memory, open_database
+from state.rocks import Memory, compact_hard, get, open_database, write
+from state.store_errors import StoreDamaged, StoreRefused
 
-KEY_BYTES = 32
-CACHE_MAX = 1024
+CACHE_MAX = 16_384  # a key ready for use takes 3 KiB
+_CHECK = b"ring"  # something wrapped that every start unwraps; customers' hashes are longer
+
+
+class KeyCache:
+    """The keys used last, of all shards of a process together."""
+
+    __slots__ = ("_keys", "_most")
+
+    def __init__(self, most: int = CACHE_MAX) -> None:
+        self._keys: OrderedDict[bytes, Key] = OrderedDict()
+        self._most = most
+
+    def get(self, owner: bytes) -> Key | None:
+        found = self._keys.get(owner)
+        if found is not None:
+            try:
+                self._keys.move_to_end(owner)
+            except KeyError:  # another thread's `put` was faster
+                return found
+        return found
+
+    def put(self, owner: bytes, key: Key) -> None:
+        self._keys[owner] = key
+        if len(self._keys) > self._most:
+            self._keys.popitem(last=False)
+
+    def drop(self, owner: bytes) -> None:
+        self._keys.pop(owner, None)
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
 
 class KeyStore:
     """The keys of one shard's customers.  New keys are staged by `ensure` and written by `flush`."""
 
-    def __init__(self, path: Path, ring: KeyRing, memory: Memory, *, secondary: Path | None = None) -> None:
-        if secondary is None:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._database = open_database(path, memory, create=True, secondary=secondary)
+    def __init__(
+        self,
+        path: Path,
+        ring: KeyRing,
+        memory: Memory,
+        cache: KeyCache,
+        *,
+        create: bool = False,
+        secondary: Path | None = None,
+    ) -> None:
+        self._path = path
+        self._database = open_database(path, memory, create=create, secondary=secondary)
         self._ring = ring
-        self._cache: OrderedDict[bytes, AESGCM] = OrderedDict()
-        self._new: dict[bytes, bytes] = {}
+        self._cache = cache
+        self._new: dict[bytes, tuple[bytes, Key]] = {}
+        if secondary is None:
+            try:
+                self._check_ring()
+            except BaseException:
+                self._database.close()
+                raise
 
-    def get(self, owner: bytes) -> AESGCM | None:
+    def get(self, owner: bytes) -> Key | None:
         """The key of this customer; None when she has none, or no longer."""
-        cached = self._cache.get(owner)
-        if cached is not None:
-            return cached
-        wrapped = self._database.get(owner)
-        return None if wrapped is None else self._remember(owner, self._ring.unwrap(wrapped, owner))
+        found = self._cache.get(owner)
+        if found is not None:
+            return found
+        if owner in self._new:
+            return self._new[owner][1]
+        wrapped = get(self._database, owner, self._path)
+        if wrapped is None:
+            return None
+        found = Key(self._ring.unwrap(wrapped, owner))
+        self._cache.put(owner, found)
+        return found
 
-    def ensure(self, owner: bytes) -> AESGCM:
+    def ensure(self, owner: bytes) -> Key:
         """The key of this customer, made where there is none.  To be flushed before anything uses it on disk."""
         found = self._cache.get(owner) or self.get(owner)
         if found is None:
-            key = os.urandom(KEY_BYTES)
-            self._new[owner] = self._ring.wrap(key, owner)
-            found = self._remember(owner, key)
+            raw = new_key()
+            found = Key(raw)
+            self._new[owner] = self._ring.wrap(raw, owner), found
+            self._cache.put(owner, found)
         return found
 
     def flush(self) -> bool:
@@ -53,21 +104,25 @@ class KeyStore:
         if not self._new:
             return False
         batch = WriteBatch(raw_mode=True)
-        for owner, wrapped in self._new.items():
+        for owner, (wrapped, _) in self._new.items():
             batch[owner] = wrapped
-        self._database.write(batch)
+        write(self._database, batch, self._path)
         self._new.clear()
         return True
 
+    def forget(self, owners: list[bytes]) -> None:
+        """Delete keys.  The bytes stay in files until these are rewritten; see `destroy`."""
+        batch = WriteBatch(raw_mode=True)
+        for owner in owners:
+            self._cache.drop(owner)
+            self._new.pop(owner, None)
+            del batch[owner]
+        write(self._database, batch, self._path)
+
     def destroy(self, owner: bytes) -> None:
-        """Erase a key so that no file of this store holds it any more."""
-        self._cache.pop(owner, None)
-        self._new.pop(owner, None)
-        self._database.delete(owner)
-        self._database.flush()
-        forced = CompactOptions()
-        forced.set_bottommost_level_compaction(BottommostLevelCompaction.force())
-        self._database.compact_range(owner, owner + b"\0", forced)
+        """Erase a key; returns when no file of this store holds it any more, not even after a power cut."""
+        self.forget([owner])
+        compact_hard(self._database, [(owner, owner + b"\0")], self._path)
 
     def sync(self) -> None:
         self._database.flush_wal(True)
@@ -78,9 +133,15 @@ class KeyStore:
     def close(self) -> None:
         self._database.close()
 
-    def _remember(self, owner: bytes, key: bytes) -> AESGCM:
-        made = self._cache[owner] = AESGCM(key)
-        # A staged key must stay until it is written.
-        if len(self._cache) > CACHE_MAX and not self._new:
-            self._cache.popitem(last=False)
-        return made
+    def _check_ring(self) -> None:
+        wrapped = get(self._database, _CHECK, self._path)
+        if wrapped is None:
+            self._database[_CHECK] = self._ring.wrap(b"", _CHECK)
+            return
+        try:
+            self._ring.unwrap(wrapped, _CHECK)
+        except StoreDamaged:
+            raise StoreRefused(
+                f"{self._path}: these keys were wrapped by another key ring than the one in use. Put the file "
+                "`keyring` that belongs to them back from its backup."
+            ) from None

@@ -283,7 +283,8 @@ def _base(common: Common) -> dict[str, Any]:
 def _words_event(kind: type[Event], /, **fields: Callable[[_Words], str]) -> Maker:
     def make(raw: msgspec.Raw, common: Common, _: Any) -> Event:
         words = _words(raw)
-        return kind(**_base(common), **{name: read(words) for name, read in fields.items()})
+        texts: dict[str, Any] = {name: read(words) for name, read in fields.items()}
+        return kind(**_base(common), **texts)
 
     return make
 
@@ -308,7 +309,9 @@ def _consent_event(kind: type[events.ConsentEvent], *, all_by_default: bool) -> 
 
     def make(raw: msgspec.Raw, common: Common, _: Any) -> Event:
         words = _words(raw)
-        extra = {"message_id": ident(words.message_id, "properties.message_id")} if kind is events.Unsubscribed else {}
+        extra: dict[str, Any] = {}
+        if kind is events.Unsubscribed:
+            extra["message_id"] = ident(words.message_id, "properties.message_id")
         return kind(
             **_base(common),
             channel=_channel(words) or ("" if all_by_default else "email"),

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from rocksdict import (
     AccessType,
     BlockBasedOptions,
+    BottommostLevelCompaction,
     Cache,
+    CompactOptions,
+    DbClosedError,
     DBCompressionType,
     DBRecoveryMode,
     Options,
     Rdict,
+    ReadOptions,
+    WriteBatch,
     WriteBufferManager,
 )
 
-from state.store_errors import StoreBusy, StoreDamaged, StoreError
+from state.store_errors import StoreBusy, StoreDamaged, StoreError, StoreFull, StoreRefused
 
 _WRITE_BUFFER = 4 << 20
 _ARENA = 64 << 10
@@ -41,6 +46,9 @@ def options(memory: Memory, *, create: bool) -> Options:
     made.set_max_total_wal_size(32 << 20)
     made.set_max_open_files(48)
     made.set_max_background_jobs(2)
+    # A write that is slowed down holds the GIL, and with it every other shard.
+    made.set_level_zero_slowdown_writes_trigger(40)
+    made.set_level_zero_stop_writes_trigger(80)
     made.set_keep_log_file_num(2)
     made.set_max_log_file_size(1 << 20)
     made.set_stats_dump_period_sec(0)
@@ -58,36 +66,99 @@ def options(memory: Memory, *, create: bool) -> Options:
 
 
 def open_database(path: Path, memory: Memory, *, create: bool, secondary: Path | None = None) -> Rdict:
-    """Raises `StoreBusy` when another process has it, `StoreDamaged` when RocksDB cannot read it."""
-    access = AccessType.read_write() if secondary is None else AccessType.secondary(str(secondary))
+    """Raises `StoreBusy` when another process has it, `StoreFull` without room, `StoreDamaged` when unreadable."""
+    chosen = options(memory, create=create)
+    access = AccessType.read_write()
+    if secondary is not None:
+        # The writer deletes files under its readers; those that are open stay readable.
+        chosen.set_max_open_files(-1)
+        access = AccessType.secondary(str(secondary))
     try:
-        return Rdict(str(path), options(memory, create=create), access_type=access)
+        return Rdict(str(path), chosen, access_type=access)
     except Exception as error:
         raise told(path, error) from error
 
 
-def told(path: Path, error: Exception) -> StoreError:
+def told(path: Path, error: Exception) -> Exception:
+    """What RocksDB said, as one of our errors."""
+    if isinstance(error, StoreError | DbClosedError):
+        return error
     text = str(error)
-    if "lock" in text.lower() and "LOCK" in text:
+    if "No space left" in text:
+        return StoreFull(f"{path}: the disk is full. Make room; the store then goes on by itself, and nothing is lost.")
+    if "Too many open files" in text:
+        return StoreRefused(f"{path}: too many open files. Raise the limit (`ulimit -n 8192`) and start again.")
+    if "Permission denied" in text:
+        return StoreRefused(f"{path}: not ours to read and write. Give the folder to the user that runs Impuls.")
+    if "lock" in text and "LOCK" in text:
         return StoreBusy(
             f"{path}: another process works on this store. Stop it first; `impuls status` names who runs here."
         )
     return StoreDamaged(
-        f"{path}: RocksDB cannot open this store ({text[:200]}). Put the folder back from a backup: the shard then reads "
-        "from the log what it misses since."
+        f"{path}: RocksDB cannot read this store ({text[:200]}). Put the folder back from a backup: the shard then "
+        "reads from the log what it misses since."
     )
+
+
+def get(database: Rdict, key: bytes, path: Path) -> bytes | None:
+    """Raises `StoreDamaged`."""
+    try:
+        found: bytes | None = database.get(key)
+    except Exception as error:
+        raise told(path, error) from error
+    return found
+
+
+def write(database: Rdict, batch: WriteBatch, path: Path) -> None:
+    """All or nothing.  Raises `StoreFull`, `StoreDamaged`."""
+    try:
+        database.write(batch)
+    except Exception as error:
+        raise told(path, error) from error
 
 
 def scan(database: Rdict, start: bytes, prefix: bytes, path: Path) -> Iterator[tuple[bytes, bytes]]:
     """Rows from `start` on while keys begin with `prefix`.  Raises `StoreDamaged` instead of ending early."""
-    rows: Any = database.iter()
+    bounds = ReadOptions()
+    bounds.set_iterate_upper_bound(after_all(prefix))  # else deleted rows beyond it are walked through, too
+    rows: Any = database.iter(bounds)
     rows.seek(start)
     while rows.valid():
-        key: bytes = rows.key()
-        if not key.startswith(prefix):
-            return
-        yield key, rows.value()
+        yield rows.key(), rows.value()
         rows.next()
+    _check(rows, path)
+
+
+def last(database: Rdict, prefix: bytes, path: Path) -> bytes | None:
+    """The greatest key that begins with this.  Raises `StoreDamaged`."""
+    rows: Any = database.iter()
+    rows.seek_for_prev(after_all(prefix))
+    if rows.valid():
+        key: bytes = rows.key()
+        return key if key.startswith(prefix) else None
+    _check(rows, path)
+    return None
+
+
+def after_all(prefix: bytes) -> bytes:
+    """The first key behind all that begin with this."""
+    kept = prefix.rstrip(b"\xff")
+    return kept[:-1] + bytes((kept[-1] + 1,)) if kept else b"\xff" * 64
+
+
+def compact_hard(database: Rdict, ranges: Iterable[tuple[bytes, bytes]], path: Path) -> None:
+    """Rewrite every file with keys in these ranges, so that what was deleted there is in no file any more."""
+    forced = CompactOptions()
+    forced.set_bottommost_level_compaction(BottommostLevelCompaction.force())
+    try:
+        database.flush()
+        for start, end in ranges:
+            database.compact_range(start, end, forced)
+    except Exception as error:
+        raise told(path, error) from error
+
+
+def _check(rows: Any, path: Path) -> None:
     try:
         rows.status()
     except Exception as error:

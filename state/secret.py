@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from state.keyring import write_once
+from state.files import write_once
 
 SECRET_BYTES = 32
 

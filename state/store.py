@@ -6,286 +6,142 @@ of its customer; store keys hold keyed hashes only.  One `commit` is one atomic 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+import resource
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from rocksdict import BottommostLevelCompaction, Checkpoint, CompactOptions, Rdict, WriteBatch
+from rocksdict import Checkpoint, Rdict, WriteBatch
 
-from state import identity
+from state import identity, layout
+from state.batch import Batch as Batch
 from state.codec import Codec
 from state.ids import CUSTOMER_HASH_BYTES
 from state.keyring import KeyRing, load_or_make
-from state.keys import KeyStore
-from state.passages import NEVER
-from state.records import TopicPartition
-from state.rocks import Memory, open_database, scan
+from state.keys import KeyCache, KeyStore
+from state.layout import CUSTOMER, DECISION, HELD, IDENTITY, OUTBOX
+from state.layout import Row as Row
+from state.rocks import Memory, after_all, compact_hard, get, open_database, scan, told, write
 from state.store_errors import StoreRefused
+from state.store_reading import ShardReading
 
-META, WATERMARK, CUSTOMER, TIMER, DECISION, OUTBOX, HELD = (bytes((byte,)) for byte in b"MWCTDOH")
-_END = b"\xff" * 9
-_FORMAT = b"format"
-
-_row_encode = msgspec.msgpack.Encoder().encode
-_row_decode = msgspec.msgpack.Decoder(tuple[str, bytes, bytes]).decode
-
-
-class Row(NamedTuple):
-    """A record on its way to a topic of ours."""
-
-    seq: int
-    owner: bytes
-    topic: str
-    key: bytes
-    value: bytes
+_OPEN_FILES = 16_384
 
 
 @dataclass
 class Resources:
-    """What the stores of one process share."""
+    """What the stores of one process share.
+
+    With `power`, a new customer's key is on disk before the batch that uses it, so that a power cut
+    cannot keep her record and lose her key.
+    """
 
     data_dir: Path
     ring: KeyRing
     memory: Memory
-    codec: Codec
+    codec: Codec = field(default_factory=Codec)
+    cache: KeyCache = field(default_factory=KeyCache)
+    power: bool = False
 
     @classmethod
-    def open(cls, data_dir: Path, *, cache_mib: int = 64) -> Resources:
+    def open(cls, data_dir: Path, *, cache_mib: int = 64, power: bool = False) -> Resources:
         """Raises `StoreRefused` when there are keys but no key ring."""
+        _allow_open_files()
         ring = load_or_make(data_dir / "keyring", may_make=not (data_dir / "keys").exists())
-        return cls(data_dir, ring, Memory(cache_mib), Codec())
+        return cls(data_dir, ring, Memory(cache_mib), power=power)
+
+    @classmethod
+    def open_reading(cls, data_dir: Path) -> Resources:
+        """For commands beside a worker: small, and makes nothing.  Raises `StoreRefused` where nothing is."""
+        _allow_open_files()
+        identity.read(data_dir / "identity.json")
+        return cls(data_dir, load_or_make(data_dir / "keyring", may_make=False), Memory(8, 8))
 
     def close(self) -> None:
         """The caches go with the last database."""
 
 
-class Batch:
-    """What one commit writes."""
+class ShardStore(ShardReading):
+    """One shard on disk, in the hands of its one worker.  `open_reading` is for all others."""
 
-    __slots__ = ("_codec", "_keys", "_store", "_writes")
-
-    def __init__(self, store: ShardStore) -> None:
-        self._store = store
-        self._writes = WriteBatch(raw_mode=True)
-        self._keys, self._codec = store.keys, store.codec
-
-    def put_customer(self, owner: bytes, value: bytes) -> None:
-        self._put(CUSTOMER + owner, owner, value)
-
-    def delete_customer(self, owner: bytes) -> None:
-        del self._writes[CUSTOMER + owner]
-
-    def set_timer(self, clock: int, due: int, owner: bytes) -> None:
-        self._store.lower(clock, due)
-        self._writes[_timer(clock, due) + owner] = b""
-
-    def clear_timer(self, clock: int, due: int, owner: bytes) -> None:
-        del self._writes[_timer(clock, due) + owner]
-
-    def add_decision(self, owner: bytes, at: int, id: bytes, value: bytes) -> None:
-        self._put(DECISION + owner + at.to_bytes(8, "big") + id, owner, value)
-
-    def add_outbox(self, seq: int, owner: bytes, topic: str, key: bytes, value: bytes) -> None:
-        place = OUTBOX + seq.to_bytes(8, "big")
-        sealed = self._codec.seal(self._keys.ensure(owner), place, _row_encode((topic, key, value)))
-        self._writes[place] = owner + sealed
-
-    def remove_outbox(self, seq: int) -> None:
-        del self._writes[OUTBOX + seq.to_bytes(8, "big")]
-
-    def set_watermark(self, tp: TopicPartition, offset: int, reached: int) -> None:
-        key = WATERMARK + tp.topic.encode() + b"\0" + tp.partition.to_bytes(4, "big")
-        self._writes[key] = offset.to_bytes(8, "big") + reached.to_bytes(8, "big")
-
-    def hold(self, owner: bytes, at: int, tp: TopicPartition, offset: int, value: bytes) -> bytes:
-        """Keep an event back; the returned key sorts by time, topic, partition and offset."""
-        place = tp.topic.encode() + b"\0" + tp.partition.to_bytes(4, "big") + offset.to_bytes(8, "big")
-        key = HELD + owner + at.to_bytes(8, "big") + place
-        self._put(key, owner, value)
-        return key
-
-    def release(self, key: bytes) -> None:
-        del self._writes[key]
-
-    def set_meta(self, name: bytes, value: bytes) -> None:
-        self._writes[META + name] = value
-
-    @property
-    def writes(self) -> WriteBatch:
-        return self._writes
-
-    def _put(self, place: bytes, owner: bytes, value: bytes) -> None:
-        self._writes[place] = self._codec.seal(self._keys.ensure(owner), place, value)
-
-
-class ShardStore:
-    """One shard on disk.  Open it with `ShardStore.open`, or `ShardStore.open_reading` beside a running worker."""
-
-    def __init__(self, path: Path, database: Rdict, keys: KeyStore, codec: Codec) -> None:
-        self.path = path
-        self.keys = keys
-        self.codec = codec
-        self._database = database
-        self._low = [0, 0]  # no timer of this clock is due before
+    def __init__(self, path: Path, database: Rdict, keys: KeyStore, resources: Resources) -> None:
+        super().__init__(path, database, keys, resources.codec)
+        self._power = resources.power
 
     @classmethod
     def open(cls, data_dir: Path, shard: int, shards: int, *, resources: Resources) -> ShardStore:
         """Open a shard for its one worker, and make it where it never was.
 
-        Raises `StoreRefused`, `StoreDamaged` or `StoreBusy`.
+        Raises `StoreRefused`, `StoreDamaged`, `StoreBusy` or `StoreFull`.
         """
-        identity.identify(data_dir, shards)
+        deployment = identity.identify(data_dir, shards)
         path, keys_path = _places(data_dir, shard)
         made = identity.was_made(data_dir, shard)
         if made:
-            _check_there(path, keys_path)
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        keys_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_there(data_dir, shard)
+        for each in (path.parent, keys_path.parent, path, keys_path):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
         for each in (data_dir, path.parent, keys_path.parent, path, keys_path):
             each.chmod(0o700)
         database = open_database(path, resources.memory, create=not made)
         try:
-            _check_format(path, database, shard, made)
-            keys = KeyStore(keys_path, resources.ring, resources.memory)
+            _check_identity(path, database, shard, deployment.id, made=made)
+            keys = KeyStore(keys_path, resources.ring, resources.memory, resources.cache, create=not made)
         except BaseException:
             database.close()
             raise
         if not made:
-            database[META + _FORMAT] = _row_encode((identity.FORMAT, shard))
+            database[IDENTITY] = msgspec.msgpack.encode((identity.FORMAT, shard, deployment.id))
+            keys.sync()
             database.flush_wal(True)
             identity.mark_made(data_dir, shard)
-        return cls(path, database, keys, resources.codec)
+        return cls(path, database, keys, resources)
 
     @classmethod
-    def open_reading(cls, data_dir: Path, shard: int, scratch: Path, *, resources: Resources) -> ShardStore:
-        """Open a shard as it is on disk, beside the worker that writes it.  `scratch` is a folder of one's own."""
+    def open_reading(cls, data_dir: Path, shard: int, scratch: Path, *, resources: Resources) -> ShardReading:
+        """Open a shard as it is on disk, beside the worker that writes it.
+
+        `scratch` is a folder of the caller's own, to be removed by it.  Raises `StoreRefused`, `StoreDamaged`.
+        """
         path, keys_path = _places(data_dir, shard)
+        _check_there(data_dir, shard)
         database = open_database(path, resources.memory, create=False, secondary=scratch / f"shard-{shard:03}")
-        keys = KeyStore(keys_path, resources.ring, resources.memory, secondary=scratch / f"keys-{shard:03}")
-        database.try_catch_up_with_primary()
+        try:
+            database.try_catch_up_with_primary()
+            _check_identity(path, database, shard, None, made=True)
+            keys = KeyStore(
+                keys_path, resources.ring, resources.memory, resources.cache, secondary=scratch / f"keys-{shard:03}"
+            )
+        except BaseException:
+            database.close()
+            raise
         keys.refresh()
-        return cls(path, database, keys, resources.codec)
+        return ShardReading(path, database, keys, resources.codec)
 
     def batch(self) -> Batch:
-        return Batch(self)
+        return Batch(self.keys, self.codec, self._lower)
 
     def commit(self, batch: Batch) -> None:
-        """Write all or nothing; new keys before what they encrypt."""
-        self.keys.flush()
-        self._database.write(batch.writes)
+        """Write all or nothing; new keys before what they encrypt.
+
+        Raises `StoreFull`: nothing is written, and the same batch may be committed again.
+        """
+        if self._unreadable:
+            for seq in self._unreadable:
+                batch.remove_outbox(seq)
+            self._unreadable.clear()
+        if self.keys.flush() and self._power:
+            self.keys.sync()
+        write(self._database, batch.writes(), self.path)
 
     def sync(self) -> None:
-        """Return when all that was committed survives a power cut."""
-        self.keys.sync()
-        self._database.flush_wal(True)
-
-    def close(self) -> None:
-        self._database.close()
-        self.keys.close()
-
-    # -- reading
-
-    def meta(self, name: bytes) -> bytes | None:
-        value: bytes | None = self._database.get(META + name)
-        return value
-
-    def watermarks(self) -> dict[TopicPartition, tuple[int, int]]:
-        """Per partition the first offset not taken in, and the event time reached."""
-        found = {}
-        for key, value in scan(self._database, WATERMARK, WATERMARK, self.path):
-            topic, partition = key[1:-5].decode(), int.from_bytes(key[-4:], "big")
-            found[TopicPartition(topic, partition)] = (
-                int.from_bytes(value[:8], "big"),
-                int.from_bytes(value[8:], "big"),
-            )
-        return found
-
-    def customer(self, owner: bytes) -> bytes | None:
-        """The record of a customer; None where there is none, or her key was destroyed."""
-        place = CUSTOMER + owner
-        sealed = self._database.get(place)
-        return None if sealed is None else self._open(owner, place, sealed)
-
-    def customers(self, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """(hash, record) of every customer, from the one after `after` on."""
-        for place, sealed in scan(self._database, CUSTOMER + after + (b"\0" if after else b""), CUSTOMER, self.path):
-            value = self._open(place[1:], place, sealed)
-            if value is not None:
-                yield place[1:], value
-
-    def due(self, clock: int, before: int, limit: int) -> list[tuple[int, bytes]]:
-        """The first timers due before this moment: (due, customer), in order."""
-        rows: list[tuple[int, bytes]] = []
-        prefix = TIMER + bytes((clock,))
-        for key, _ in scan(self._database, _timer(clock, self._low[clock]), prefix, self.path):
-            due = int.from_bytes(key[2:10], "big")
-            if due >= before or len(rows) >= limit:
-                break
-            rows.append((due, key[10:]))
-        self._low[clock] = max(self._low[clock], rows[-1][0] if len(rows) >= limit else before)
-        return rows
-
-    def first_due(self, clock: int, at: int = 0) -> int:
-        """The first timer at or after this moment, `NEVER` where there is none."""
-        for key, _ in scan(self._database, _timer(clock, at), TIMER + bytes((clock,)), self.path):
-            return int.from_bytes(key[2:10], "big")
-        return NEVER
-
-    def lower(self, clock: int, due: int) -> None:
-        """A timer is being set: look from there on."""
-        if due < self._low[clock]:
-            self._low[clock] = due
-
-    def held(self, owner: bytes) -> list[tuple[bytes, bytes]]:
-        """Her events that were kept back, in order of time, topic, partition and offset: (key, value)."""
-        prefix = HELD + owner
-        rows = (
-            (key, self._open(owner, key, sealed)) for key, sealed in scan(self._database, prefix, prefix, self.path)
-        )
-        return [(key, value) for key, value in rows if value is not None]
-
-    def outbox(self, after: int, limit: int) -> list[Row]:
-        """The first rows after this number."""
-        rows: list[Row] = []
-        for place, raw in scan(self._database, OUTBOX + (after + 1).to_bytes(8, "big"), OUTBOX, self.path):
-            if len(rows) >= limit:
-                break
-            owner = raw[:CUSTOMER_HASH_BYTES]
-            value = self._open(owner, place, raw[CUSTOMER_HASH_BYTES:])
-            if value is not None:
-                rows.append(Row(int.from_bytes(place[1:], "big"), owner, *_row_decode(value)))
-        return rows
-
-    def last_outbox(self) -> int:
-        """The number of the last row, -1 where there is none."""
-        rows = self._database.iter()
-        rows.seek_for_prev(OUTBOX + _END)
-        key = rows.key() if rows.valid() else b""
-        return int.from_bytes(key[1:], "big") if key[:1] == OUTBOX else -1
-
-    def outbox_rows(self) -> int:
-        return sum(1 for _ in scan(self._database, OUTBOX, OUTBOX, self.path))
-
-    def decisions(self, owner: bytes, since: int = 0) -> Iterator[bytes]:
-        """Her decisions in order of time."""
-        prefix = DECISION + owner
-        for place, sealed in scan(self._database, prefix + since.to_bytes(8, "big"), prefix, self.path):
-            value = self._open(owner, place, sealed)
-            if value is not None:
-                yield value
-
-    def all_decisions(self, since: int = 0) -> Iterator[bytes]:
-        """Everybody's decisions, one customer after the other."""
-        for place, sealed in scan(self._database, DECISION, DECISION, self.path):
-            owner = place[1 : 1 + CUSTOMER_HASH_BYTES]
-            if int.from_bytes(place[17:25], "big") >= since:
-                value = self._open(owner, place, sealed)
-                if value is not None:
-                    yield value
+        """Return when all that was committed survives a power cut.  Releases the GIL: sync shards side by side."""
+        try:
+            self.keys.sync()
+            self._database.flush_wal(True)
+        except Exception as error:
+            raise told(self.path, error) from error
 
     # -- forgetting
 
@@ -294,74 +150,99 @@ class ShardStore:
 
         To be called in small bites, so that it never holds up the customers' events.
         """
-        writes, seen, last = WriteBatch(raw_mode=True), 0, b""
+        writes, seen, place = WriteBatch(raw_mode=True), 0, b""
         for place, _ in scan(self._database, after or DECISION, DECISION, self.path):
-            seen, last = seen + 1, place
-            if int.from_bytes(place[17:25], "big") < decisions_before:
+            seen += 1
+            if layout.time_of(place) < decisions_before:
                 del writes[place]
             if seen >= limit:
                 break
         if len(writes):
-            self._database.write(writes)
-        return last + b"\0" if seen >= limit else b""
+            write(self._database, writes, self.path)
+        return place + b"\0" if seen >= limit else b""
 
-    def erase(self, owner: bytes) -> None:
+    def sweep_customers(
+        self, after: bytes, limit: int, unseen: Callable[[bytes], bool]
+    ) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """Those of the next `limit` customers whose record says so, as (hash, record), and where to go on.
+
+        Nothing is deleted: the caller clears their timers and lets `forget` do the rest.
+        """
+        found: list[tuple[bytes, bytes]] = []
+        seen, owner = 0, b""
+        for owner, record in self.customers(after):
+            seen += 1
+            if unseen(record):
+                found.append((owner, record))
+            if seen >= limit:
+                break
+        return found, owner if seen >= limit else b""
+
+    def forget(self, owner: bytes, timers: Iterable[tuple[int, int]] = ()) -> None:
+        """Delete a customer, her key and all she owns; `timers` are hers, as (clock, due).
+
+        Bytes stay in files until RocksDB rewrites them; `erase` does not leave that to chance.
+        """
+        self.keys.forget([owner])
+        write(self._database, self._all_of(owner, timers), self.path)
+
+    def erase(self, owner: bytes, timers: Iterable[tuple[int, int]] = ()) -> None:
         """Destroy a customer's key, and what is kept under it here.  Returns when no file holds either."""
         self.keys.destroy(owner)
-        writes = WriteBatch(raw_mode=True)
-        del writes[CUSTOMER + owner]
-        for prefix in (DECISION + owner, HELD + owner):
-            for key, _ in scan(self._database, prefix, prefix, self.path):
-                del writes[key]
-        self._database.write(writes)
-        self._database.flush()
-        forced = CompactOptions()
-        forced.set_bottommost_level_compaction(BottommostLevelCompaction.force())
-        for prefix in (CUSTOMER + owner, DECISION + owner, HELD + owner):
-            self._database.compact_range(prefix, prefix + _END, forced)
+        write(self._database, self._all_of(owner, timers), self.path)
+        ranges = [(prefix + owner, after_all(prefix + owner)) for prefix in (CUSTOMER, DECISION, HELD)]
+        compact_hard(self._database, [*ranges, (OUTBOX, after_all(OUTBOX))], self.path)
 
     def checkpoint(self, to: Path) -> None:
         """A copy of the shard as it is now, made of links where it can be.  Holds no keys."""
-        self._database.flush()
-        Checkpoint(self._database).create_checkpoint(str(to))
+        try:
+            self._database.flush()
+            Checkpoint(self._database).create_checkpoint(str(to))
+        except Exception as error:
+            raise told(to, error) from error
 
-    def refresh(self) -> None:
-        """Reading beside a worker: see what it has written since."""
-        self._database.try_catch_up_with_primary()
-        self.keys.refresh()
+    def _all_of(self, owner: bytes, timers: Iterable[tuple[int, int]]) -> WriteBatch:
+        writes = WriteBatch(raw_mode=True)
+        del writes[CUSTOMER + owner]
+        for prefix in (DECISION + owner, HELD + owner):
+            for place, _ in scan(self._database, prefix, prefix, self.path):
+                del writes[place]
+        for place, raw in scan(self._database, OUTBOX, OUTBOX, self.path):
+            if raw[:CUSTOMER_HASH_BYTES] == owner:
+                del writes[place]
+        for clock, due in timers:
+            del writes[layout.timers(clock, due) + owner]
+        return writes
 
-    def _open(self, owner: bytes, place: bytes, sealed: bytes) -> bytes | None:
-        key: AESGCM | None = self.keys.get(owner)
-        return None if key is None else self.codec.open(key, place, sealed)
-
-
-def _timer(clock: int, due: int) -> bytes:
-    return TIMER + bytes((clock,)) + due.to_bytes(8, "big")
+    def _lower(self, clock: int, due: int) -> None:
+        """A timer is being set: look from there on."""
+        if due < self._low[clock]:
+            self._low[clock] = due
 
 
 def _places(data_dir: Path, shard: int) -> tuple[Path, Path]:
     return data_dir / "shards" / f"{shard:03}", data_dir / "keys" / f"{shard:03}"
 
 
-def _check_there(path: Path, keys: Path) -> None:
-    for each, what in ((path, "shard"), (keys, "key store")):
+def _check_there(data_dir: Path, shard: int) -> None:
+    for each, what in zip(_places(data_dir, shard), ("shard", "key store"), strict=True):
         if not (each / "CURRENT").exists():
             raise StoreRefused(
-                f"{each}: this {what} is missing, though it was made and has taken in events. Put the folder back from a "
-                "backup (a shard then reads from the log what it misses since), or, to build everything anew from "
-                f"the log, remove {os.path.commonpath((path, keys))} as a whole."
+                f"{each}: this {what} is missing or no longer whole, though it was made and may have taken in events. "
+                "Put the folder back from a backup (the shard then reads from the log what it misses since). Without a "
+                f"backup, build it anew from what the log still holds: rm -r {data_dir}/{{shards,keys,made}}/{shard:03}"
             )
 
 
-def _check_format(path: Path, database: Rdict, shard: int, made: bool) -> None:
-    raw = database.get(META + _FORMAT)
+def _check_identity(path: Path, database: Rdict, shard: int, deployment: str | None, *, made: bool) -> None:
+    raw = get(database, IDENTITY, path)
     if raw is None:
         if made:
             raise StoreRefused(
                 f"{path}: this is no shard of ours, it has no identity. Put the folder back from a backup."
             )
         return
-    written, number = msgspec.msgpack.decode(raw)
+    written, number, *others = msgspec.msgpack.decode(raw)
     if written > identity.FORMAT:
         raise StoreRefused(
             f"{path}: written by a newer version (format {written}, this one knows {identity.FORMAT}). Start the newer "
@@ -369,3 +250,16 @@ def _check_format(path: Path, database: Rdict, shard: int, made: bool) -> None:
         )
     if number != shard:
         raise StoreRefused(f"{path}: this is shard {number}, in the place of shard {shard}. Put each in its own place.")
+    if deployment is not None and others and others[0] != deployment:
+        raise StoreRefused(
+            f"{path}: this shard belongs to another data folder than the identity.json beside it. Put back a shard of "
+            "this one."
+        )
+
+
+def _allow_open_files() -> None:
+    """64 shards keep nearly a thousand files open, which is where many systems draw the line by default."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

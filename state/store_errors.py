@@ -1,4 +1,4 @@
-"""Why a store does not open.  Each message names the place, the fact and the way out."""
+"""Why a store does not open, read or write.  Each message names the place, the fact and the way out."""
 
 from __future__ import annotations
 
@@ -17,3 +17,11 @@ class StoreDamaged(StoreError):
 
 class StoreBusy(StoreError):
     """Another process works on this store."""
+
+
+class StoreFull(StoreError):
+    """The disk takes no more.  Reads go on, and the same commit may be repeated when there is room again."""
+
+
+class KeyLost(StoreError):
+    """The key of a value is gone: the customer was erased, or the key store is older than the data."""
