@@ -25,7 +25,7 @@ class CircuitBreaker:
         self._under_way = 0
 
     def enter(self) -> float | None:
-        """Begin a call: None when it may go ahead, 0 when others are probing (wait a little), else the seconds it is open."""
+        """Begin a call: None when it may go ahead, 0 while others are probing, else the seconds it stays open."""
         now = self._clock()
         if now < self._open_until:
             return self._open_until - now

@@ -11,7 +11,8 @@ import logging
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from typing import Literal
+from contextlib import suppress
+from typing import Any, Literal
 
 import msgspec
 from prometheus_client import Counter, Histogram
@@ -192,10 +193,8 @@ class Courier:
         if self._fileno is None:
             await asyncio.sleep(min(pause, 0.01))
             return
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._rung.wait(), pause)
-        except TimeoutError:
-            pass
 
     def _take(self, tp: TopicPartition, record: Record) -> None:
         try:
@@ -300,7 +299,8 @@ class Courier:
 
     def _collect(self) -> None:
         for ack in self._writer.acknowledged():
-            kind, key = ack.token  # type: ignore[misc]
+            token: Any = ack.token
+            kind, key = token
             if kind == "started":
                 self._started.pop(key).set()
             elif kind == "aside":

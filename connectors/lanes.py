@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Protocol
 
 from connectors.smtp import Answer
@@ -55,10 +56,8 @@ class Lane:
         while not self._queue.empty():
             self._queue.get_nowait()
             self._queue.task_done()
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._queue.join(), seconds)
-        except TimeoutError:
-            pass
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)

@@ -16,10 +16,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from connectors.kafka.desk import Desk
-from connectors.kafka.fetching import Fetching, Found, Lost, Notice
+from connectors.kafka.fetching import Fetching, Found, Lost, Notice, Quiet
 from connectors.kafka.lost import outside, unknown
 from connectors.kafka.wake import Wake
 from state.records import Fetched, LogError, TopicPartition
@@ -41,7 +42,8 @@ class KafkaReader:
     ) -> None:
         self._wake = Wake()
         self._desk = Desk(bootstrap_servers, group, security)
-        self._fetching = _fetching(client, bootstrap_servers, group, security, self._notice)
+        self._connect = partial(_fetching, client, bootstrap_servers, group, security, self._notice)
+        self._fetching: Fetching | None = None  # made at the first `assign`: who only asks needs none
         self._lock = threading.Lock()
         self._queue: deque[Found] = deque()
         self._records, self._bytes = 0, 0
@@ -56,10 +58,8 @@ class KafkaReader:
         self._partitions: dict[str, Sequence[int]] = {}
         self._errand = threading.Event()
         self._closed = False
-        self._threads = [
-            threading.Thread(target=self._fetch_always, name="kafka-reader", daemon=True),
-            threading.Thread(target=self._run_errands, name="kafka-errands", daemon=True),
-        ]
+        self._threads = [threading.Thread(target=self._run_errands, name="kafka-errands", daemon=True)]
+        self._threads[0].start()
 
     # -- the caller's side
 
@@ -72,9 +72,12 @@ class KafkaReader:
             self._idle_at = {tp: at for tp, at in self._idle_at.items() if tp in positions}
             self._wanted = dict(self._given)
         self._room.set()
-        for thread in self._threads:
-            if thread.ident is None:
-                thread.start()
+        if self._fetching is None:
+            self._fetching = self._connect()
+            self._threads.append(
+                threading.Thread(target=self._fetch_always, args=[self._fetching], name="kafka-reader", daemon=True)
+            )
+            self._threads[-1].start()
 
     def poll(self, records_max: int) -> Sequence[Fetched]:
         self._wake.clear()
@@ -86,8 +89,8 @@ class KafkaReader:
             self._wake.set()
         elif self._failure is not None and not fetched:
             raise self._failure
-        if time.monotonic() >= self._report_at:
-            self._report_idle(fetched)
+        if self._fetching is not None and time.monotonic() >= self._report_at:
+            self._report_idle(self._fetching.quiet(), fetched)
         return fetched
 
     def wait(self, seconds: float) -> None:
@@ -122,16 +125,20 @@ class KafkaReader:
 
     def last_fetch_age_seconds(self) -> float:
         """Of the partition that waits longest. While the queue is full nothing is fetched and nothing ages."""
-        return 0.0 if self._is_full() else max(0.0, time.monotonic() - self._fetching.answered_at())
+        if self._fetching is None or self._is_full():
+            return 0.0
+        return max(0.0, time.monotonic() - self._fetching.answered_at())
 
     def close(self) -> None:
+        if self._closed:
+            return
         self._closed = True
         self._room.set()
         self._errand.set()
         for thread in self._threads:
-            if thread.ident is not None:
-                thread.join(5.0)
-        self._fetching.close()
+            thread.join(5.0)
+        if self._fetching is not None:
+            self._fetching.close()
         self._desk.close()
         self._wake.close()
 
@@ -169,9 +176,9 @@ class KafkaReader:
             fetched.append(Fetched(tp.topic, tp.partition, start, end, records, None))
         return len(records)
 
-    def _report_idle(self, fetched: list[Fetched]) -> None:
+    def _report_idle(self, findings: Mapping[TopicPartition, Quiet], fetched: list[Fetched]) -> None:
         self._report_at = time.monotonic() + IDLE_REPORT_SECONDS
-        for tp, quiet in list(self._fetching.quiet().items()):
+        for tp, quiet in list(findings.items()):
             given = self._given.get(tp)
             # All below `quiet.offset` is with the caller, and nothing else is on its way.
             if given is None or given < quiet.offset or self._queued.get(tp, given) != given:
@@ -184,15 +191,15 @@ class KafkaReader:
         """Called by the client's thread when a fetch has come back."""
         if time.monotonic() >= self._report_at:
             self._wake.set()
-        if self._fetching.doubtful():
+        if self._fetching is not None and self._fetching.doubtful():
             self._errand.set()
 
     # -- the thread that fetches
 
-    def _fetch_always(self) -> None:
+    def _fetch_always(self, fetching: Fetching) -> None:
         try:
             while not self._closed:
-                self._fetch_once()
+                self._fetch_once(fetching)
         except Lost as lost:
             self._failure = self._explain(lost)
         except LogError as error:
@@ -204,18 +211,18 @@ class KafkaReader:
             )
         self._wake.set()
 
-    def _fetch_once(self) -> None:
+    def _fetch_once(self, fetching: Fetching) -> None:
         with self._lock:
             wanted, self._wanted = self._wanted, None
         if wanted is not None:
-            self._fetching.assign(wanted)
+            fetching.assign(wanted)
             self._queued = {tp: self._queued.get(tp, offset) for tp, offset in wanted.items()}
         if self._is_full():
             self._room.clear()
             if self._is_full():
                 self._room.wait(FETCH_SECONDS_MAX)
                 return
-        if found := self._fetching.fetch(FETCH_SECONDS_MAX, FETCH_RECORDS_MAX):
+        if found := fetching.fetch(FETCH_SECONDS_MAX, FETCH_RECORDS_MAX):
             with self._lock:
                 for each in found:
                     self._queue.append(each)
@@ -257,10 +264,11 @@ class KafkaReader:
             _log.warning("last commit not made", extra={"fact": str(error)})
 
     def _settle(self) -> None:
+        if self._fetching is None:
+            return
         doubts = dict(self._fetching.doubtful())
-        if doubts:
-            for tp, end in self._desk.ends(list(doubts), ERRAND_SECONDS).items():
-                self._fetching.settle(tp, doubts[tp], end)
+        for tp, end in self._desk.ends(list(doubts), ERRAND_SECONDS).items():
+            self._fetching.settle(tp, doubts[tp], end)
 
     def _put_commits(self) -> None:
         with self._lock:
@@ -287,4 +295,8 @@ def _fetching(client: str, servers: str, group: str, security: Mapping[str, Any]
         from connectors.kafka.fetch_kafka_python import KafkaPythonFetching
 
         return KafkaPythonFetching(servers, group, security, notice)
+    if client == "librdkafka":
+        from connectors.kafka.librdkafka import LibrdkafkaFetching
+
+        return LibrdkafkaFetching(servers, group, security, notice)
     raise LogError(f'kafka.client is "{client}". Choose kafka-python or librdkafka.')

@@ -82,8 +82,8 @@ class Cursor:
         if later or _frame_behind(rest):
             raise LogError(
                 f"{self._tp.topic}/{self._tp.partition}: the log is damaged after offset {self.offset - 1} (file "
-                f"{segment(self._folder, self._first).name}, byte {self._place}). Put the file back from a backup; nothing "
-                "is read past the damage, so that nothing is skipped unseen."
+                f"{segment(self._folder, self._first).name}, byte {self._place}). Put the file back from a backup; "
+                "nothing is read past the damage, so that nothing is skipped unseen."
             )
         return False  # a torn tail: the next append cuts it
 

@@ -69,7 +69,7 @@ class Ringer:
         now = time.monotonic()
         if now >= self._refresh_at:
             self._refresh_at = now + _REFRESH_SECONDS
-            self._bells = os.listdir(self._descriptor)
+            self._bells = [bell.name for bell in self._folder.iterdir()]
         message = b"\n".join(name(tp) for tp in partitions)[:4096]
         for bell in self._bells:
             try:

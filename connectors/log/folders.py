@@ -33,7 +33,7 @@ def partition_folder(root: Path, tp: TopicPartition) -> Path:
 def segments(folder: Path) -> list[int]:
     """The first offsets of a partition's segments, in order."""
     try:
-        names = os.listdir(folder)
+        names = [each.name for each in folder.iterdir()]
     except FileNotFoundError:
         return []
     return sorted(int(name[: -len(SUFFIX)]) for name in names if name.endswith(SUFFIX))
