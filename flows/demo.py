@@ -48,7 +48,8 @@ def main() -> int:
     events = list(Shop(SEED, VISITORS, START, PERIOD).events())
     doors.make_topics(settings)
     print(
-        f"A shop, {VISITORS:,} visitors, {PERIOD // DAY} days in {len(events) / PACE:.0f} seconds. The worker is starting …"
+        f"A shop, {VISITORS:,} visitors, {PERIOD // DAY} days in {len(events) / PACE:.0f} seconds. "
+        "The worker is starting …"
     )
     log = (FOLDER / "impuls.log").open("wb")
     command = [sys.executable, "-c", "from flows.cli import main; main()", "run", "--config", str(config)]

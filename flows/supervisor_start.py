@@ -75,8 +75,8 @@ def _check_parked(catalog: Catalog, parked: Mapping[tuple[str, str], int]) -> No
             lost.append(f'{count} at wait "{wait}" of flow "{name}", which is gone: keep it in FLOWS with closed=True')
         elif flow.find_wait(wait) is None:
             lost.append(
-                f'{count} at wait "{wait}" of flow "{name}", which has no such wait: write renamed={{"{wait}": "…"}} with one '
-                f"of {', '.join(sorted(flow.after)) or 'its waits'}"
+                f'{count} at wait "{wait}" of flow "{name}", which has no such wait: write renamed={{"{wait}": "…"}} '
+                f"with one of {', '.join(sorted(flow.after)) or 'its waits'}"
             )
     if lost:
         raise ParkedNowhere("Customers are parked where no flow goes on:\n  " + "\n  ".join(lost))

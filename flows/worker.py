@@ -166,8 +166,8 @@ class Worker:
                 lowest[name] = min(offset, lowest.get(name, offset))
         parked: dict[str, int] = {}
         for shard in shards:
-            for (flow, wait), count in list(shard.parked.items()):
-                parked[f"{flow}/{wait}"] = parked.get(f"{flow}/{wait}", 0) + count
+            for (flow, wait), customers in list(shard.parked.items()):
+                parked[f"{flow}/{wait}"] = parked.get(f"{flow}/{wait}", 0) + customers
         clocks = [shard.clock.now for shard in shards]
         return {
             "shards": len(shards),

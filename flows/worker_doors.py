@@ -27,20 +27,22 @@ def input_topics(settings: Settings) -> list[str]:
 def open_reader(settings: Settings, group: str) -> Reader:
     if settings.source == "log":
         return log.LogReader(settings.data_dir / "log", group)
-    return _kafka().open_reader(
+    reader: Reader = _kafka().open_reader(
         settings.kafka.bootstrap_servers,
         group=group,
         security=settings.kafka.security,
         client=settings.kafka.client,
     )
+    return reader
 
 
 def open_writer(settings: Settings) -> Writer:
     if settings.source == "log":
         return log.LogWriter(settings.data_dir / "log", fsync=settings.durability == "power")
-    return _kafka().open_writer(
+    writer: Writer = _kafka().open_writer(
         settings.kafka.bootstrap_servers, security=settings.kafka.security, client=settings.kafka.client
     )
+    return writer
 
 
 def make_topics(settings: Settings) -> None:

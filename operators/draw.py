@@ -77,7 +77,8 @@ def _words(steps: Sequence[Step[Any]], indent: str) -> Iterator[str]:
     for step in steps:
         match step:
             case Send(template):
-                yield f"{indent}send {template.name} ({template.channel}, {template.kind}, within {_span(template.within)})"
+                within = _span(template.within)
+                yield f"{indent}send {template.name} ({template.channel}, {template.kind}, within {within})"
             case Wait():
                 yield f"{indent}wait {step.name}: {_wait(step)}"
                 if step.or_else:

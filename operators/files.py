@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from heapq import merge
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 from operators.clock import Report
 from operators.inputs import Input, Progress, SubBatch
@@ -93,7 +93,8 @@ class FileSource:
         return streams[0] if len(streams) == 1 else merge(*streams, key=lambda line: (line.reached, line.partition))
 
     def _lines_of(self, number: int, path: Path) -> Iterator[Line]:
-        opened: IO[bytes] = self._stack.enter_context(gzip.open(path) if path.suffix == ".gz" else path.open("rb"))  # type: ignore[arg-type]
+        unpack = gzip.open if path.suffix == ".gz" else open
+        opened: IO[bytes] = self._stack.enter_context(cast("IO[bytes]", unpack(path, "rb")))
         reached = OLDEST
         for offset, raw in enumerate(opened):
             line = raw.strip()

@@ -19,7 +19,7 @@ Template_ = Template[Any]
 
 
 class Program:
-    """What a worker runs.  Raises `FlowError` when two flows share a name, or two templates one name but not one meaning.
+    """What a worker runs.  Raises `FlowError` when two flows share a name, or two different templates do.
 
     `texts` are the template files, by template name: a changed text is a new version of its flows.
     """

@@ -187,8 +187,8 @@ class Shard:
         before: int = mark[0]
         if start > before:
             raise SourceGap(
-                f"{tp.topic}/{tp.partition}, shard {self.number}: read from offset {start}, but the shard has only what is "
-                f"before {before}. Stop the worker and start it again: it reads from where its shards are."
+                f"{tp.topic}/{tp.partition}, shard {self.number}: read from offset {start}, but the shard has only "
+                f"what is before {before}. Stop the worker and start it again: it reads from where its shards are."
             )
         if end > before or reached > mark[1]:
             mark[0] = max(end, before)

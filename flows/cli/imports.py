@@ -33,7 +33,7 @@ def import_(
     """Turn a known data set into events."""
     if list_formats:
         for name, known in FORMATS.items():
-            print(f"{name:<20} {known.description}")
+            print(f"{name:<20} {known.about}")
         return
     if format not in FORMATS or not files:
         raise fail(f"Name a format and its files: impuls import FORMAT FILE…  Formats are {', '.join(FORMATS)}.", 2)

@@ -61,8 +61,8 @@ def missing_templates(catalog: Catalog) -> list[str]:
         t.name: flow.name for flow in catalog.program.flows for t in templates_of(flow.steps) if t.channel == "email"
     }
     return [
-        f'{catalog.templates}: flow "{flow}" sends "{name}", and there is no folder of that name. Make it, with subject.txt '
-        "and body.txt in it."
+        f'{catalog.templates}: flow "{flow}" sends "{name}", and there is no folder of that name. Make it, with '
+        "subject.txt and body.txt in it."
         for name, flow in sorted(needed.items())
         if name not in found.names
     ]
@@ -129,6 +129,7 @@ def replay(
     with Bar("events") as bar:
         played = play(plan, bar.at)
     print(
-        f"{played.events} events, {played.decisions} decisions, {played.dead_letters} dead letters: {out / 'decisions.jsonl'}",
+        f"{played.events} events, {played.decisions} decisions, {played.dead_letters} dead letters: "
+        f"{out / 'decisions.jsonl'}",
         file=sys.stderr,
     )
