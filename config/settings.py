@@ -35,17 +35,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """Whether messages leave the house, and what follows when nobody knows whether one did.
-
-    `unknown_outcome` is `drop` because a marketing mail that may have arrived is not worth a second one: the
-    connection broke after the mail was handed over and before the server answered. `retry` sends it again, with
-    the same Message-ID. Transactional mail is for the shop to weigh: an order's confirmation twice is better
-    than never, and then `retry` is right for all.
-    """
+    """Whether messages leave the house, and to whom."""
 
     mode: Literal["live", "mute", "only"] = knob(kinds.one_of("live", "mute", "only"), "live")
     allow: tuple[str, ...] = knob(addresses.mailboxes(), [], personal=True)
-    unknown_outcome: Literal["retry", "drop"] = knob(kinds.one_of("retry", "drop"), "drop")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ from state.decode import Decoder
 from state.ids import Ids
 from state.secret import load_or_make
 from state.store import Resources, ShardStore
+from state.store_errors import StoreFull
 
 CONSTANT_SECRET = b"impuls replay without a secret of its own"
 RUN_LINES_MAX = 100_000
@@ -100,6 +101,7 @@ def _work(
         ids=ids,
         decoder=Decoder(settings.currency),
         wall=time.time,
+        on_full=_give_up,
         clock="replay",
         processes=1,  # the first worker alone reads, and tells the time
         started_ms=round(time.time() * 1000),
@@ -159,6 +161,10 @@ def _work(
         shard.store.close()
     resources.close()
     (plan.out / ".parts" / f"count-{process}").write_text(str(sum(source.read for source in sources)))
+
+
+def _give_up(full: StoreFull) -> None:
+    raise full
 
 
 def _cluster(plan: Replay) -> None:

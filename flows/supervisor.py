@@ -10,6 +10,7 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,8 @@ from flows.supervisor_start import Plan, await_topics, plan
 from flows.worker import Place, lowest_told
 from flows.worker_process import settings_for
 from state.identity import Ownership
-from state.records import Reader, TopicPartition
+from state.records import LogError, Reader, TopicPartition
+from state.store_errors import StoreBusy, StoreFull
 
 log = logging.getLogger("impuls.supervisor")
 
@@ -102,8 +104,26 @@ class Supervisor:
         """Run until SIGTERM or SIGINT; 0 when everything drained."""
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
+        owner = Ownership(self._settings.data_dir) if "worker" in self._parts else None
+        workers = self._workers if "worker" in self._parts else 0
+        health = Health(self._settings, workers, lambda: not self._unwell())
+        well = False
+        try:
+            self._start()
+            health.start()
+            self._watch()
+        finally:
+            well = self._drain()
+            health.stop()
+            if self._reader is not None:
+                self._reader.close()
+            if owner is not None:
+                owner.release()
+        log.info("drained" if well else "ended by force")
+        return 0 if well else 1
+
+    def _start(self) -> None:
         settings = self._settings
-        owner = Ownership(settings.data_dir) if "worker" in self._parts else None
         await_topics(settings)
         run_dir = settings.data_dir / "run"
         run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -114,24 +134,14 @@ class Supervisor:
             self._reader = doors.open_reader(settings, settings.kafka.group)
             self._groups.append(Group("worker", []))
             self._plan_workers()
+            threading.Thread(target=self._discover_always, name="discover", daemon=True).start()
         if "courier" in self._parts:
             self._groups += [self._courier(number) for number in range(self._couriers)]
         if "serve" in self._parts and settings.http.listen:
             self._groups.append(Group("serve", [self._command("serve", {})]))
-        health = Health(settings, self._workers if "worker" in self._parts else 0, lambda: not self._unwell())
-        health.start()
         for group in self._groups:
             group.start()
         log.info("started", extra={"workers": self._workers, "couriers": self._couriers, "parts": list(self._parts)})
-        self._watch()
-        well = self._drain()
-        health.stop()
-        if self._reader is not None:
-            self._reader.close()
-        if owner is not None:
-            owner.release()
-        log.info("drained" if well else "ended by force")
-        return 0 if well else 1
 
     # -- processes
 
@@ -161,16 +171,14 @@ class Supervisor:
         self._partitions = set(found.starts)
 
     def _watch(self) -> None:
-        discover_at = time.monotonic() + DISCOVER_SECONDS
         retain_at = time.monotonic() + 1
         while not self._stopping:
             time.sleep(0.05)
             now = time.monotonic()
             for group in self._groups:
                 self._mind(group, now)
-            if now >= discover_at and self._reader is not None:
-                discover_at = now + (1.0 if self._discovered else DISCOVER_SECONDS)
-                self._discover()
+            if self._discovered is not None:
+                self._take_up()
             if now >= retain_at:
                 retain_at = now + RETAIN_SECONDS
                 if self._settings.source == "log":
@@ -189,8 +197,15 @@ class Supervisor:
             group.backoff = min(group.backoff * 2, BACKOFF_SECONDS_MAX)
             group.restarts += 1
         if not group.running and now >= group.start_at and not self._stopping:
-            if group.name == "worker":
-                self._plan_workers()
+            try:
+                if group.name == "worker":
+                    self._plan_workers()
+            except (LogError, StoreBusy, StoreFull) as error:
+                # What passes, or what somebody mends while we wait; the first start would have said it and ended.
+                log.error("cannot start", extra={"group": group.name, "fact": str(error)})
+                group.start_at = now + group.backoff
+                group.backoff = min(group.backoff * 2, BACKOFF_SECONDS_MAX)
+                return
             group.start()
             log.info("restarted", extra={"group": group.name, "restarts": group.restarts})
 
@@ -199,23 +214,34 @@ class Supervisor:
 
     # -- partitions that are added
 
-    def _discover(self) -> None:
-        """New partitions are read once the old ones are read to where they ended: a key that moved keeps its order."""
+    def _discover_always(self) -> None:
+        """Look for new partitions, in a thread of its own: the log may take its time to answer."""
         assert self._reader is not None
-        partitions = set(doors.find_partitions(self._reader, (*doors.input_topics(self._settings), *doors.RESULTS)))
-        if not partitions - self._partitions:
-            return
-        if self._discovered is None:
-            old = [tp for tp in self._partitions if tp in partitions]
-            self._discovered = self._reader.ends(old)
-            log.info("partitions added", extra={"count": len(partitions - self._partitions)})
+        topics = (*doors.input_topics(self._settings), *doors.RESULTS)
+        while not self._stopping:
+            time.sleep(DISCOVER_SECONDS)
+            if self._discovered is not None:
+                continue
+            try:
+                partitions = set(doors.find_partitions(self._reader, topics))
+                if partitions - self._partitions:
+                    ends = self._reader.ends([tp for tp in self._partitions if tp in partitions])
+                    log.info("partitions added", extra={"count": len(partitions - self._partitions)})
+                    self._discovered = ends
+            except LogError as error:
+                log.warning("partitions unknown", extra={"fact": str(error)})
+
+    def _take_up(self) -> None:
+        """New partitions are read once the old ones are read to where they ended: a key that moved keeps its order."""
         told = lowest_told(self._settings.data_dir, self._workers)
-        if told and all(told.get(tp, 0) >= end for tp, end in self._discovered.items()):
-            group = self._groups[0]
-            group.end(seconds=DRAIN_SECONDS)
+        group = self._groups[0]
+        if not group.running or not told:
+            return
+        assert self._discovered is not None
+        if all(told.get(tp, 0) >= end for tp, end in self._discovered.items()):
+            group.end(seconds=DRAIN_SECONDS)  # it is started again, with all partitions, as soon as it is missed
+            group.start_at = time.monotonic()
             self._discovered = None
-            self._plan_workers()
-            group.start()
 
     # -- the end
 

@@ -16,9 +16,9 @@ from config.settings import Settings
 from flows import worker_doors as doors
 from flows.catalog import Catalog
 from operators.counts import parked_in
+from state.files import write_whole
 from state.identity import identify
-from state.keyring import write_once
-from state.records import Reader, TopicPartition
+from state.records import LogError, Reader, TopicPartition
 from state.store import Resources, ShardStore
 
 OPENERS = 4
@@ -62,7 +62,32 @@ def plan(settings: Settings, catalog: Catalog, reader: Reader) -> Plan:
             for place, count in rests.items():
                 parked[place] = parked.get(place, 0) + count
     _check_parked(catalog, parked)
+    _check_positions(reader, {tp: offset for tp, (offset, _) in starts.items()})
     return Plan(starts, origins)
+
+
+def _check_positions(reader: Reader, starts: Mapping[TopicPartition, int]) -> None:
+    """Raises `LogError` where the log no longer has, or not yet, what the shards are to read next."""
+    beginnings, ends = reader.beginnings(list(starts)), reader.ends(list(starts))
+    lost = []
+    for tp, offset in sorted(starts.items()):
+        if offset < beginnings[tp]:
+            lost.append(
+                f"{tp.topic}/{tp.partition}: the shards have read up to {offset}, and the log now begins at "
+                f"{beginnings[tp]}: {beginnings[tp] - offset} records were deleted unread"
+            )
+        elif offset > ends[tp]:
+            lost.append(
+                f"{tp.topic}/{tp.partition}: the shards have read up to {offset}, and the log ends at {ends[tp]}: "
+                "it was shortened, made anew, or is another one"
+            )
+    if lost:
+        raise LogError(
+            "The log is not where the shards left it, and nothing is skipped by itself:\n  "
+            + "\n  ".join(lost)
+            + "\nEither put the log back from a backup (or point to the right one), or put back shards that fit it, or "
+            "start anew: name an empty data_dir and choose [start] at."
+        )
 
 
 def _check_parked(catalog: Catalog, parked: Mapping[tuple[str, str], int]) -> None:
@@ -100,8 +125,7 @@ def _origins(settings: Settings, reader: Reader, partitions: list[TopicPartition
         found |= {tp: beginnings[tp] for tp in new if tp.topic in doors.RESULTS}
     known = {**known, **found}
     rows = [[tp.topic, tp.partition, offset] for tp, offset in sorted(known.items())]
-    path.unlink(missing_ok=True)
-    write_once(path, json.dumps(rows))
+    write_whole(path, json.dumps(rows))
     return known
 
 

@@ -27,6 +27,8 @@ from operators.breaker import Breaker
 from operators.engine import Engine
 from operators.host import Publisher, Stop
 from operators.inputs import DELIVERIES, OURS
+from operators.pressure import Pressure
+from operators.retention import Keep
 from operators.shard import Shard, Surroundings
 from operators.sources import LogSource, Router
 from state.decode import Decoder
@@ -34,9 +36,12 @@ from state.ids import Ids
 from state.records import LogError, Reader, TopicPartition
 from state.secret import load_or_make
 from state.store import Resources, ShardStore
+from state.store_errors import StoreFull
 
 log = logging.getLogger("impuls.worker")
 ENDS_BEATS = 3
+DAY_MS = 86_400_000
+FULL_PAUSE_SECONDS, FULL_TOLD_SECONDS = 0.2, 30.0
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -54,26 +59,38 @@ class Worker:
         self._settings, self._place = settings, place
         self._program = catalog.program
         self._ids = Ids(load_or_make(settings.secret_file))
-        self._resources = Resources.open(settings.data_dir, cache_mib=settings.store.cache_mib)
+        self._power = settings.durability == "power"
+        self._resources = Resources.open(
+            settings.data_dir,
+            cache_mib=settings.store.cache_mib,
+            write_buffers_mib=settings.store.write_buffer_mib,
+            power=self._power,
+        )
         self._shards: dict[int, Shard] = {}
         self._stop = Stop()
         self._writer = doors.open_writer(settings)
-        self._publisher = Publisher(self._writer, power=settings.durability == "power")
+        self._publisher = Publisher(self._writer, power=self._power)
+        self._pressure = Pressure(lambda: self._others_hold)
+        self._others_hold = False
         self._reader: Reader = doors.open_reader(settings, settings.kafka.group)
         self._source: LogSource | None = None
         self._breaker = Breaker()
         self._ends: dict[str, int] = {}
+        self._full_told_at = 0.0
+        self._stalled: list[TopicPartition] = []
         self._around = Surroundings(
             engine=Engine(self._program, rules_of(settings), self._ids, breaker=self._breaker, clock=settings.clock),
             program=self._program,
             ids=self._ids,
             decoder=Decoder(settings.currency),
             wall=time.time,
+            on_full=self._on_full,
             clock=settings.clock,
             processes=place.processes,
             started_ms=round(time.time() * 1000),
             cache_customers=max(16, settings.store.customers_cached // settings.shards),
             publishes=True,
+            keep=Keep(settings.store.retention_days * DAY_MS, settings.store.customer_retention_days * DAY_MS),
             origins={TopicPartition(topic, partition): offset for topic, partition, offset in place.origins},
         )
 
@@ -94,7 +111,17 @@ class Worker:
         settings = self._settings
         store = ShardStore.open(settings.data_dir, number, settings.shards, resources=self._resources)
         shard = self._shards[number] = Shard(number, store, self._around)
+        self._pressure.add(shard.held, shard.clock)
         return shard
+
+    def _on_full(self, full: StoreFull) -> None:
+        """Nothing can be taken in: wait for room, and read nothing meanwhile."""
+        if self._stop.asked:
+            raise full
+        if time.monotonic() >= self._full_told_at:
+            self._full_told_at = time.monotonic() + FULL_TOLD_SECONDS
+            log.error("disk full", extra={"fact": str(full)})
+        time.sleep(FULL_PAUSE_SECONDS)
 
     def _open_source(self, worker: int, workers: int) -> LogSource:
         starts = {
@@ -103,6 +130,7 @@ class Worker:
         }
         mine = doors.share_of(starts, worker, workers)
         results = [tp for tp in mine if tp.topic == DELIVERIES]
+        stalled = self._settings.stalled
         self._source = LogSource(
             self._reader,
             Router(self._ids, self._settings.shards),
@@ -113,6 +141,8 @@ class Worker:
             self._reader.ends(results) if results else {},
             time.time,
             self._settings.clock,
+            pressure=self._pressure,
+            stalled_after=stalled.after_ms / 1000 if stalled.what == "release" else None,
         )
         return self._source
 
@@ -120,7 +150,7 @@ class Worker:
         """What was decided is in the outboxes; hand over what the log still takes, then close."""
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline and (self._publisher.in_flight or self._publisher.has_backlog):
-            self._publisher.catch_up()
+            self._publisher.turn()
             self._writer.wait(0.02)
         self._publisher.collect()
         for shard in self._shards.values():
@@ -143,6 +173,7 @@ class Worker:
                 self._look_at_ends()
             beat.tell(self._status())
             self._commit()
+            self._look_at_sources()
 
     def _look_at_ends(self) -> None:
         assert self._source is not None
@@ -153,12 +184,25 @@ class Worker:
         else:
             self._ends = {f"{tp.topic}/{tp.partition}": end for tp, end in ends.items()}
 
+    def _look_at_sources(self) -> None:
+        """What the workers must know of each other, and what an operator must know of the sources."""
+        others = (n for n in range(self._place.processes) if n != self._place.process)
+        told = [Beat(self._settings.data_dir, f"worker-{n}").read() or {} for n in others]
+        self._others_hold = any(status.get("holds_all_it_may") for status in told)
+        stalled = self._source.stalled() if self._source is not None else []
+        if stalled != self._stalled:
+            self._stalled = stalled
+            names = [f"{tp.topic}/{tp.partition}" for tp in stalled]
+            log.error(
+                "waits end without a source" if stalled else "all sources are read again", extra={"left_out": names}
+            )
+
     def _tell(self) -> None:
         Beat(self._settings.data_dir, f"worker-{self._place.process}").tell(self._status())
         self._commit()
 
     def _status(self) -> dict[str, Any]:
-        shards = list(self._shards.values())
+        shards, wall = list(self._shards.values()), round(time.time() * 1000)
         lowest: dict[str, int] = {}
         for shard in shards:
             for (topic, partition), offset in shard.watermarks().items():
@@ -166,7 +210,7 @@ class Worker:
                 lowest[name] = min(offset, lowest.get(name, offset))
         parked: dict[str, int] = {}
         for shard in shards:
-            for (flow, wait), customers in list(shard.parked.items()):
+            for (flow, wait), customers in list(shard.residents.parked.items()):
                 parked[f"{flow}/{wait}"] = parked.get(f"{flow}/{wait}", 0) + customers
         clocks = [shard.clock.now for shard in shards]
         return {
@@ -182,9 +226,15 @@ class Worker:
             and all(clock is not None for clock in clocks)
             and all(s.clock.settled for s in shards),
             "parked": parked,
-            "timers": sum(shard.timers for shard in shards),
+            "timers": sum(shard.residents.timers for shard in shards),
             "in_flight": self._publisher.in_flight,
-            "outbox": sum(shard.outbox_rows for shard in shards),
+            "outbox": sum(shard.outbox.count for shard in shards),
+            "outbox_oldest_age_seconds": max((s.outbox.oldest_age_ms(wall) for s in shards), default=0) / 1000,
+            "refused": self._publisher.refused,
+            "held": sum(shard.held.count for shard in shards),
+            "holds_all_it_may": any(shard.held.is_full for shard in shards),
+            "paused": self._source.paused() if self._source else 0,
+            "stalled": [f"{tp.topic}/{tp.partition}" for tp in self._stalled],
             "last_fetch_age_seconds": self._reader.last_fetch_age_seconds(),
             "stopped_flows": sorted(self._breaker.stopped),
         }

@@ -20,6 +20,7 @@ class Report(NamedTuple):
     ends.  `idle`: when (wall) the earliest of the fetches began that found nothing; None when none did.
     `furthest`: the greatest event time reached by any.  `complete`: every partition has reported since
     the start.  `settled`: the results of couriers have been read to their end as it was at the start.
+    `stalled`: a partition that nobody can read is left out.
     """
 
     process: int
@@ -29,6 +30,7 @@ class Report(NamedTuple):
     furthest: int
     complete: bool
     settled: bool
+    stalled: bool = False
 
 
 class ShardClock:
@@ -44,6 +46,11 @@ class ShardClock:
     @property
     def settled(self) -> bool:
         return len(self._reports) == self._processes and all(report.settled for report in self._reports.values())
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the clock goes on without a source."""
+        return any(report.stalled for report in self._reports.values())
 
     def take(self, report: Report) -> bool:
         """Take a report in; whether the clock moved."""

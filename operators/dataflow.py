@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from time import perf_counter
 from typing import Any, Protocol
 
 import bytewax.operators as op
@@ -98,15 +99,19 @@ class _Partition(StatelessSourcePartition[tuple[str, Input]]):
     def __init__(self, source: Source, keys: list[str], publisher: Publisher | None, stop: Stop) -> None:
         self._source, self._keys, self._publisher, self._stop = source, keys, publisher, stop
         self._awake: datetime | None = None
+        self._round_began = 0.0
 
     def next_batch(self) -> Iterable[tuple[str, Input]]:
+        if self._round_began:
+            metrics.EPOCH.observe(perf_counter() - self._round_began)
         if self._stop.asked:
             raise StopIteration
         if self._publisher is not None:
-            self._publisher.catch_up()
+            self._publisher.turn()
         keys = self._keys
         out = [(keys[shard], item) for shard, item in self._source.poll()]
         self._awake = None if out else datetime.now(UTC) + POLL_PAUSE
+        self._round_began = perf_counter() if out else 0.0
         return out
 
     def next_awake(self) -> datetime | None:
@@ -153,7 +158,7 @@ class _ShardLogic(StatefulBatchLogic[tuple[int, Input], None, None]):
 
     def _tell(self, shard: Shard) -> None:
         if self._publisher is not None:
-            self._publisher.publish((shard,))
+            self._publisher.publish(shard)
         elif self._on_decided is not None:
             self._on_decided(shard)
 

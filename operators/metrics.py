@@ -44,4 +44,6 @@ SHARD_BATCH = Histogram("impuls_shard_batch_seconds", "One batch of inputs of on
 EVENT_TO_DECISION = Histogram(
     "impuls_event_to_decision_seconds", "From an event's entry in the log to its decision", buckets=LATENCY_BUCKETS
 )
-EPOCH = Histogram("impuls_epoch_seconds", "One round of the sources", buckets=LATENCY_BUCKETS)
+EPOCH = Histogram(
+    "impuls_epoch_seconds", "From what the sources gave until all of it was worked off", buckets=LATENCY_BUCKETS
+)

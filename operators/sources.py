@@ -10,6 +10,7 @@ from typing import Literal
 
 from operators.clock import Report
 from operators.inputs import DELIVERIES, OURS, Input, Progress, SubBatch
+from operators.pressure import Pressure
 from state.decode import AHEAD_MAX, CATALOGUE, peek_customer, peek_time
 from state.ids import Ids, shard_of
 from state.records import Fetched, Reader, Record, TopicPartition
@@ -52,6 +53,7 @@ class LogSource:
     """One worker's share of the topic partitions.
 
     `start`: where each partition begins, what it had reached, and where it ended when the worker started.
+    `stalled_after`: seconds without a word of a partition after which the clock goes on without it; None: never.
     `poll` never blocks.  Times in seconds (`wall`) and milliseconds (all else).
     """
 
@@ -66,7 +68,9 @@ class LogSource:
         ends: Mapping[TopicPartition, int],
         wall: Callable[[], float],
         clock: Literal["live", "replay"],
-        assign: Callable[[Iterable[TopicPartition]], Mapping[TopicPartition, int]] | None = None,
+        *,
+        pressure: Pressure,
+        stalled_after: float | None = None,
     ) -> None:
         self._reader = reader
         self._router = router
@@ -74,11 +78,15 @@ class LogSource:
         self._process = process
         self._wall = wall
         self._live = clock == "live"
-        self._find = assign
+        self._pressure = pressure
+        self._stalled_after = stalled_after
         self._positions = dict(start)
+        self._inputs = [tp for tp in start if tp.topic not in OURS]
         self._reached = {tp: reached.get(tp, 0) for tp in start}
         self._results_to = {tp: ends[tp] for tp in start if tp.topic == DELIVERIES}
         self._idle: dict[TopicPartition, float | None] = {}
+        self._heard: dict[TopicPartition, float] = dict.fromkeys(start, wall())
+        self._paused: frozenset[TopicPartition] = frozenset()
         self._told = {tp: [offset] * shards for tp, offset in start.items()}
         self._report_at = 0.0
         self._ranges_at = 0.0
@@ -90,26 +98,30 @@ class LogSource:
         for fetched in self._reader.poll(RECORDS_MAX):
             self._take(fetched, out)
         now = self._wall()
-        if now >= self._report_at:
+        if now >= self._report_at or now < self._report_at - 2 * REPORT_SECONDS:
             self._report_at = now + REPORT_SECONDS
+            self._pause(now)
             self._tell(now, out)
         return out
 
     def positions(self) -> dict[TopicPartition, int]:
         return dict(self._positions)
 
-    def add(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Read these partitions too, which were found while running."""
-        for tp, offset in positions.items():
-            self._positions.setdefault(tp, offset)
-            self._reached.setdefault(tp, 0)
-            self._told.setdefault(tp, [offset] * self._shards)
-        self._reader.assign(self._positions)
+    def paused(self) -> int:
+        """How many partitions are not read for now, since the shards hold back as much as they may."""
+        return len(self._paused)
+
+    def stalled(self) -> list[TopicPartition]:
+        """Partitions that nobody could read for so long that the clock goes on without them."""
+        return self._stalled(self._wall())
 
     def _take(self, fetched: Fetched, out: list[tuple[int, Input]]) -> None:
         topic, partition, _, end, records, idle_at = fetched
         tp = TopicPartition(topic, partition)
+        if tp in self._paused:
+            return
         self._idle[tp] = idle_at
+        self._heard[tp] = self._wall()
         if end <= self._positions[tp]:
             return
         self._positions[tp] = end
@@ -129,9 +141,28 @@ class LogSource:
         at = next((time for time in times if time and time <= now + AHEAD_MAX), 0)
         return min(at, now) if self._live else at
 
+    def _pause(self, now: float) -> None:
+        """Leave out what is ahead of the clock while the shards hold back as much as they may."""
+        clock = self._pressure.clock() if self._pressure.is_high() else None
+        ahead = frozenset(tp for tp in self._inputs if clock is not None and self._reached[tp] > clock)
+        if ahead == self._paused:
+            return
+        for tp in ahead - self._paused:
+            self._idle[tp] = None  # there may be more to read, and its time stands still
+        for tp in self._paused - ahead:
+            self._heard[tp] = now
+        self._paused = ahead
+        self._reader.assign({tp: offset for tp, offset in self._positions.items() if tp not in ahead})
+
+    def _stalled(self, now: float) -> list[TopicPartition]:
+        after = self._stalled_after
+        if after is None:
+            return []
+        return [tp for tp in self._inputs if now - self._heard[tp] > after and tp not in self._paused]
+
     def _tell(self, now: float, out: list[tuple[int, Input]]) -> None:
         report = self._report(now)
-        everything = now >= self._ranges_at
+        everything = now >= self._ranges_at or now < self._ranges_at - 2 * RANGES_SECONDS
         if everything:
             self._ranges_at = now + RANGES_SECONDS
         for shard in range(self._shards):
@@ -145,15 +176,19 @@ class LogSource:
             out.append((shard, Progress(report, ranges)))
 
     def _report(self, now: float) -> Report:
-        inputs = [tp for tp in self._positions if tp.topic not in OURS]
+        stalled = self._stalled(now)
+        inputs = [tp for tp in self._inputs if tp not in stalled] if stalled else self._inputs
         busy = [self._reached[tp] for tp in inputs if tp in self._idle and self._idle[tp] is None]
         idle = [at for tp in inputs if (at := self._idle.get(tp)) is not None]
+        if stalled and not inputs:
+            idle = [now]
         return Report(
             process=self._process,
             wall=round(now * 1000),
             busy=min(busy, default=None),
             idle=int(min(idle) * 1000) if idle else None,
-            furthest=max((self._reached[tp] for tp in inputs), default=0),
+            furthest=max((self._reached[tp] for tp in self._inputs), default=0),
             complete=all(tp in self._idle for tp in inputs),
             settled=all(self._positions[tp] >= end for tp, end in self._results_to.items()),
+            stalled=bool(stalled),
         )

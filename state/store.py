@@ -45,11 +45,13 @@ class Resources:
     power: bool = False
 
     @classmethod
-    def open(cls, data_dir: Path, *, cache_mib: int = 64, power: bool = False) -> Resources:
+    def open(
+        cls, data_dir: Path, *, cache_mib: int = 64, write_buffers_mib: int = 96, power: bool = False
+    ) -> Resources:
         """Raises `StoreRefused` when there are keys but no key ring."""
         _allow_open_files()
         ring = load_or_make(data_dir / "keyring", may_make=not (data_dir / "keys").exists())
-        return cls(data_dir, ring, Memory(cache_mib), power=power)
+        return cls(data_dir, ring, Memory(cache_mib, write_buffers_mib), power=power)
 
     @classmethod
     def open_reading(cls, data_dir: Path) -> Resources:

@@ -89,6 +89,9 @@ class ShardReading:
         )
         return [(key, value) for key, value in rows if value is not None]
 
+    def held_rows(self) -> int:
+        return sum(1 for _ in scan(self._database, HELD, HELD, self.path))
+
     def outbox(self, after: int, limit: int) -> list[Row]:
         """The first rows after this number."""
         rows: list[Row] = []

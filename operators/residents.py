@@ -1,0 +1,101 @@
+"""The customers of one shard in memory: read when first asked for, written together, counted where they rest.
+
+The cache holds those touched last; what was touched since the last write stays until it is written.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from operators import counts
+from operators.engine import Engine
+from state import customer as customers
+from state.customer import Customer
+from state.passages import EVENT_CLOCK, NEVER, WALL_CLOCK
+from state.store import Batch, ShardStore
+
+
+@dataclass(slots=True)
+class Entry:
+    """A customer in the cache, and which waits her stored record is counted at."""
+
+    customer: Customer
+    parked: tuple[tuple[str, str], ...]
+
+
+class Residents:
+    """`cached_max` bounds what is kept decoded between two writes."""
+
+    def __init__(self, store: ShardStore, engine: Engine, cached_max: int) -> None:
+        self.parked, self.timers = counts.decode(store.meta(counts.META))
+        self.dirty: dict[bytes, Entry] = {}
+        self._store, self._engine, self._cached_max = store, engine, cached_max
+        self._cache: OrderedDict[bytes, Entry] = OrderedDict()
+
+    def entry(self, chash: bytes, customer_id: str = "") -> Entry:
+        """Her entry, a new one (with the id given) where nothing is known of her."""
+        entry = self.dirty.get(chash) or self._cache.get(chash)
+        if entry is not None:
+            self._cache.move_to_end(chash)
+            return entry
+        raw = self._store.customer(chash)
+        customer = customers.decode(raw) if raw is not None else Customer(id=customer_id)
+        entry = Entry(customer, _waits(customer))
+        self._cache[chash] = entry
+        return entry
+
+    def forget(self, chash: bytes) -> None:
+        """Drop what is cached of somebody who is not in the store (any more)."""
+        self._cache.pop(chash, None)
+
+    def soonest(self, which: int) -> int:
+        """When the first of those touched since the last write is due, by the event clock (0) or the wall clock (1)."""
+        return min((self._engine.dues(entry.customer)[which] for entry in self.dirty.values()), default=NEVER)
+
+    def save(self, batch: Batch) -> None:
+        """Put all that was touched into a batch, with timers and counts."""
+        if not self.dirty:
+            return
+        for chash, entry in self.dirty.items():
+            self._save(batch, chash, entry.customer)
+            self._count(entry)
+        batch.set_meta(counts.META, counts.encode(self.parked, self.timers))
+
+    def saved(self) -> None:
+        """The batch is on disk."""
+        self.dirty.clear()
+        while len(self._cache) > self._cached_max:
+            self._cache.popitem(last=False)
+
+    def _save(self, batch: Batch, chash: bytes, customer: Customer) -> None:
+        event_due, wall_due = self._engine.dues(customer)
+        if event_due != customer.event_timer:
+            self._move_timer(batch, EVENT_CLOCK, customer.event_timer, event_due, chash)
+            customer.event_timer = event_due
+        if wall_due != customer.wall_timer:
+            self._move_timer(batch, WALL_CLOCK, customer.wall_timer, wall_due, chash)
+            customer.wall_timer = wall_due
+        batch.put_customer(chash, customers.encode(customer))
+
+    def _move_timer(self, batch: Batch, clock: int, old: int, new: int, chash: bytes) -> None:
+        if old != NEVER:
+            batch.clear_timer(clock, old, chash)
+            self.timers -= 1
+        if new != NEVER:
+            batch.set_timer(clock, new, chash)
+            self.timers += 1
+
+    def _count(self, entry: Entry) -> None:
+        now = _waits(entry.customer)
+        if now != entry.parked:
+            for place in entry.parked:
+                self.parked[place] -= 1
+            for place in now:
+                self.parked[place] = self.parked.get(place, 0) + 1
+            entry.parked = now
+
+
+def _waits(customer: Customer) -> tuple[tuple[str, str], ...]:
+    passages = customer.passages
+    return tuple([(passage.flow, passage.wait) for passage in passages]) if passages else ()
