@@ -22,6 +22,7 @@ from flows import worker_doors as doors
 from flows.catalog import Catalog, load
 from flows.worker_process import Beat, prepare, settings_for
 from flows.worker_rules import rules_of
+from flows.worker_stops import stopped_flows
 from operators import dataflow
 from operators.breaker import Breaker
 from operators.engine import Engine
@@ -99,6 +100,7 @@ class Worker:
         flow = dataflow.build(
             self._open_source, self._open_shard, self._settings.shards, publisher=self._publisher, stop=self._stop
         )
+        self._breaker.ask(stopped_flows(self._settings.data_dir))
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         addresses = self._place.addresses if self._place.processes > 1 else None
         dataflow.run(flow, addresses, self._place.process)
@@ -174,6 +176,7 @@ class Worker:
             beat.tell(self._status())
             self._commit()
             self._look_at_sources()
+            self._breaker.ask(stopped_flows(self._settings.data_dir))
 
     def _look_at_ends(self) -> None:
         assert self._source is not None

@@ -30,6 +30,7 @@ from state.messages import Delivery
 from state.passages import EVENT_CLOCK, NEVER, WALL_CLOCK, Passage, Pending
 
 PASSAGES_MAX = 200
+REST_MS = 60_000  # how often those who rest in a stopped flow are looked at
 
 
 class Arrived(NamedTuple):
@@ -113,6 +114,7 @@ class Engine:
                 self.apply(customer, held[applied], wall, effects)
                 applied += 1
             elif first is None or clock <= until + self._grace(first.flow):
+                self._let_rest(customer, clock)
                 return applied
             elif isinstance(first, Passage):
                 self._wake_passage(turn, first)
@@ -146,7 +148,7 @@ class Engine:
         event_due = wall_due = NEVER
         for passage in customer.passages:
             if not passage.set_aside and passage.flow in self._program.by_name:
-                event_due = min(event_due, passage.until + self._grace(passage.flow))
+                event_due = min(event_due, max(passage.until, passage.look_again) + self._grace(passage.flow))
         for pending in customer.pending:
             if pending.clock == WALL_CLOCK:
                 wall_due = min(wall_due, pending.due)
@@ -157,7 +159,7 @@ class Engine:
     def _next_wake(self, customer: Customer) -> int:
         due = NEVER
         for passage in customer.passages:
-            if passage.until < due and not passage.set_aside:
+            if passage.until < due and not passage.set_aside and not self._rests(passage.flow):
                 due = passage.until
         for pending in customer.pending:
             if pending.clock == EVENT_CLOCK and pending.due < due:
@@ -169,7 +171,7 @@ class Engine:
         found: list[tuple[int, int, int, str, Passage | Pending]] = [
             (each.until, -self._priority(each.flow), each.entered_at, each.id, each)
             for each in customer.passages
-            if not each.set_aside and each.flow in self._program.by_name
+            if not each.set_aside and each.flow in self._program.by_name and not self._rests(each.flow)
         ]
         found += [
             (each.due, -self._priority(each.flow), each.entered_at, each.message_id, each)
@@ -180,6 +182,21 @@ class Engine:
             return None, NEVER
         first = min(found, key=lambda entry: entry[:4])
         return first[4], first[0]
+
+    def _rests(self, flow: str) -> bool:
+        """Whether those inside this flow are not woken, since it is stopped."""
+        found = self._program.by_name.get(flow) if flow in self._breaker.stopped else None
+        return found is not None and found.while_stopped == "rest"
+
+    def _let_rest(self, customer: Customer, clock: int) -> None:
+        """Those whose wait ended in a stopped flow are looked at again in a while."""
+        if self._breaker.stopped and any(self._rests(each.flow) for each in customer.passages):
+            customer.passages = [
+                msgspec.structs.replace(each, look_again=clock + REST_MS)
+                if self._rests(each.flow) and max(each.until, each.look_again) < clock
+                else each
+                for each in customer.passages
+            ]
 
     def _priority(self, flow: str) -> int:
         found = self._program.by_name.get(flow)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, Generic
+from typing import Any, Generic, Literal
 
 from operators.faults import FlowError
 from operators.local_time import FRIDAY, MONDAY, SATURDAY, SUNDAY, THURSDAY, TUESDAY, WEDNESDAY, LocalTime, at
@@ -92,6 +92,8 @@ class Flow(Generic[E]):
     `restart`: an entering event starts a passage under way over.  `renamed` maps the old name of a
     wait to its new one.  `priority` decides which of two messages wins, the higher first.  `grace`
     is how much longer than due a wake waits for late events.  A `closed` flow takes nobody in.
+    `while_stopped` says what customers do inside a flow that is stopped at run time: `go_on`, their
+    messages being decided `flow_stopped`, or `rest` where they are until it is started again.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Flow(Generic[E]):
     priority: int = 0
     grace: timedelta = timedelta(0)
     closed: bool = False
+    while_stopped: Literal["go_on", "rest"] = "go_on"
     after: Mapping[str, tuple[Wait[E], tuple[Step[E], ...]]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

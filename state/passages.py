@@ -28,6 +28,7 @@ class Passage(msgspec.Struct, array_like=True, kw_only=True, frozen=True):
     entered_at: int
     event: bytes
     set_aside: bool = False  # the flow's own code failed here; she rests until its dead letter is replayed
+    look_again: int = 0  # her flow was stopped: not woken before this moment
 
 
 class Pending(msgspec.Struct, array_like=True, kw_only=True, frozen=True):

@@ -1,0 +1,181 @@
+"""What a worker's source tells the shards, over a real log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from connectors.log import LogReader, LogWriter, create_topics
+from operators import held
+from operators.clock import ShardClock
+from operators.held import Held
+from operators.inputs import Progress, SubBatch
+from operators.pressure import Pressure
+from operators.sources import LogSource, Router
+from state.ids import Ids
+from state.instants import format_instant, parse_instant
+from state.records import TopicPartition, TopicSpec
+from state.store import ShardStore
+from tests.state.stores import opened
+
+START = parse_instant("2026-01-05T12:00:00Z")
+HOUR = 3_600_000
+SHARDS = 4
+TOPICS = ("clickstream", "orders", "deliveries")
+
+
+@dataclass
+class Bench:
+    """A source, its log and its wall clock (seconds)."""
+
+    root: Path
+    wall: float = START / 1000 + 86_400
+    pressure: Pressure | None = None
+
+    def append(self, topic: str, customer: str, *times: int) -> None:
+        writer = LogWriter(self.root)
+        for at in times:
+            body = {"type": "track", "event": "Seen", "userId": customer, "timestamp": format_instant(at)}
+            assert writer.send(topic, customer.encode(), json.dumps(body).encode())
+        assert writer.flush(10)
+        writer.close()
+
+    def source(self, reader: LogReader, stalled_after: float | None = None) -> LogSource:
+        start = {TopicPartition(topic, 0): 0 for topic in TOPICS}
+        return LogSource(
+            reader,
+            Router(Ids(b"secret"), SHARDS),
+            SHARDS,
+            0,
+            start,
+            {},
+            reader.ends(list(start)),
+            lambda: self.wall,
+            "live",
+            pressure=self.pressure or Pressure(),
+            stalled_after=stalled_after,
+        )
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    create_topics(tmp_path, [TopicSpec(topic, 1, 7) for topic in TOPICS])
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def reader(bench: Bench) -> Iterator[LogReader]:
+    reader = LogReader(bench.root, wall=lambda: bench.wall)
+    yield reader
+    reader.close()
+
+
+def test_every_shard_is_told_of_every_offset_exactly_once(bench: Bench, reader: LogReader) -> None:
+    for number in range(50):
+        bench.append("clickstream", f"c{number}", START + number)
+    source = bench.source(reader)
+    ranges: dict[int, list[tuple[int, int]]] = {shard: [] for shard in range(SHARDS)}
+    seen = set()
+    for _ in range(12):
+        bench.wall += 0.11
+        for shard, each in source.poll():
+            if isinstance(each, SubBatch):
+                ranges[shard].append((each.start, each.end))
+                seen |= {record.offset for record in each.records}
+            else:
+                ranges[shard] += [(start, end) for topic, _, start, end, _ in each.ranges if topic == "clickstream"]
+    assert seen == set(range(50))
+    for mine in ranges.values():
+        assert mine[0][0] == 0
+        assert mine[-1][1] == 50
+        assert all(before[1] == after[0] for before, after in pairwise(mine))
+
+
+def clock_of(source: LogSource, bench: Bench, rounds: int = 3) -> ShardClock:
+    clock = ShardClock(1, live=True)
+    for _ in range(rounds):
+        bench.wall += 0.11
+        for _, each in source.poll():
+            if isinstance(each, Progress):
+                clock.take(each.report)
+    return clock
+
+
+def test_the_clock_follows_the_wall_where_all_is_read(bench: Bench, reader: LogReader) -> None:
+    bench.append("orders", "anna", START)
+    clock = clock_of(bench.source(reader), bench)
+    assert clock.now is not None
+    assert bench.wall * 1000 - 250 <= clock.now <= bench.wall * 1000
+
+
+def test_results_count_as_read_once_they_are_read_to_where_they_ended_at_the_start(
+    bench: Bench, reader: LogReader
+) -> None:
+    bench.append("deliveries", "anna", START)
+    source = bench.source(reader)
+    assert not ShardClock(1, live=True).settled
+    assert clock_of(source, bench).settled
+
+
+def silent(bench: Bench, reader: LogReader, stalled_after: float | None) -> LogSource:
+    """A source of which one partition has not been heard of for an hour."""
+    source = bench.source(reader, stalled_after)
+    clock_of(source, bench)
+    rest = {tp: offset for tp, offset in source.positions().items() if tp.topic != "orders"}
+    reader.assign(rest)
+    bench.wall += 3600
+    return source
+
+
+def test_a_partition_that_nobody_can_read_stops_the_clock(bench: Bench, reader: LogReader) -> None:
+    source = silent(bench, reader, None)
+    clock = clock_of(source, bench)
+    assert clock.now is not None
+    assert clock.now < (bench.wall - 3600) * 1000
+    assert not clock.stalled
+
+
+def test_after_the_time_set_for_it_the_clock_goes_on_without_that_partition(bench: Bench, reader: LogReader) -> None:
+    source = silent(bench, reader, 600.0)
+    clock = clock_of(source, bench)
+    assert source.stalled() == [TopicPartition("orders", 0)]
+    assert clock.stalled
+    assert clock.now is not None
+    assert clock.now > (bench.wall - 1) * 1000
+
+
+def test_at_the_bound_of_what_is_held_the_partitions_ahead_of_the_clock_pause_and_then_go_on(
+    tmp_path: Path, bench: Bench, reader: LogReader
+) -> None:
+    with opened(tmp_path / "store") as store:
+        bench.pressure = Pressure()
+        full, clock = held_to_the_bound(store), ShardClock(1, live=True)
+        bench.pressure.add(full, clock)
+        bench.append("clickstream", "anna", START + HOUR)
+        source = bench.source(reader)
+        source.poll()
+        clock.jump(START)  # another process reads a partition that is still there
+        bench.wall += 0.11
+        source.poll()
+        assert source.paused() == 1
+        bench.append("clickstream", "anna", START + 2 * HOUR)
+        bench.wall += 0.11
+        assert not [each for _, each in source.poll() if isinstance(each, SubBatch)], "nothing is read ahead"
+        full.count = 0  # the slow ones caught up, and what was held is applied
+        bench.wall += 0.11
+        source.poll()
+        assert source.paused() == 0
+        bench.wall += 0.11
+        [batch] = [each for _, each in source.poll() if isinstance(each, SubBatch)]
+        assert (batch.start, batch.end) == (1, 2), "nothing was dropped"
+
+
+def held_to_the_bound(store: ShardStore) -> Held:
+    kept = Held(store)
+    kept.count = held.HELD_MAX
+    return kept
