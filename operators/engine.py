@@ -68,7 +68,7 @@ class Engine:
         if customer.has_seen(mark):
             return "duplicate"
         customer.remember(mark)
-        if (customer.passages or customer.pending) and arrived.event.at > self._next_wake(customer):
+        if (customer.passages or customer.pending) and arrived.event.at > self.next_wake(customer):
             return "held"
         self.apply(customer, arrived, wall, effects)
         return "applied"
@@ -156,7 +156,8 @@ class Engine:
                 event_due = min(event_due, pending.due + self._grace(pending.flow))
         return event_due, wall_due
 
-    def _next_wake(self, customer: Customer) -> int:
+    def next_wake(self, customer: Customer) -> int:
+        """When (event time) the first of her waits ends; later events are held until then."""
         due = NEVER
         for passage in customer.passages:
             if passage.until < due and not passage.set_aside and not self._rests(passage.flow):

@@ -239,12 +239,15 @@ class Shard:
         effects = Effects()
         clock = self.clock.now
         before = customer.passages, customer.pending
+        held_until = engine.next_wake(customer) if customer.held else 0
         if clock is not None and customer.event_timer < clock and engine.dues(customer)[0] < clock:
             self._wake_customer(chash, entry, effects)
         outcome = engine.on_event(customer, arrived, self._wall, effects)
         if outcome == "held":
             self.held.keep(self._batch, chash, arrived)
             customer.held += 1
+        elif customer.held and engine.next_wake(customer) > held_until:
+            self._wake_customer(chash, entry, effects)  # what was held behind a wait that is gone comes now
         if outcome != "duplicate":
             self.residents.dirty[chash] = entry
             moved = customer.passages is not before[0] or customer.pending is not before[1]
@@ -267,7 +270,11 @@ class Shard:
         entry = self.residents.entry(chash, customer_id)
         effects = Effects()
         cause = Cause(tp.topic, tp.partition, record.offset)
-        self._around.engine.on_delivery(entry.customer, delivery, self._wall, effects, cause)
+        engine, customer = self._around.engine, entry.customer
+        held_until = engine.next_wake(customer) if customer.held else 0
+        engine.on_delivery(customer, delivery, self._wall, effects, cause)
+        if customer.held and engine.next_wake(customer) > held_until:
+            self._wake_customer(chash, entry, effects)
         self.residents.dirty[chash] = entry
         self._follow(chash, entry.customer, effects, (tp, record))
 
@@ -345,8 +352,7 @@ class Shard:
 
     def _wake_customer(self, chash: bytes, entry: Entry, effects: Effects) -> None:
         customer = entry.customer
-        clock = self.clock.now
-        assert clock is not None
+        clock = self.clock.now or 0
         held = self.held.of(chash) if customer.held else []
         arrived = [each for _, each in held]
         applied = self._around.engine.wake(customer, clock, self._wall, effects, arrived, stalled=self.clock.stalled)

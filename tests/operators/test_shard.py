@@ -74,6 +74,17 @@ def test_an_order_held_behind_a_wake_comes_after_it_also_when_the_worker_died_be
         assert len(shop.decided("anna")) == 1, "the order ended the reminders"
 
 
+def test_what_was_held_behind_a_wait_comes_at_once_when_the_wait_is_gone(tmp_path: Path) -> None:
+    with desk(tmp_path, abandoned_cart, wall=START + DAY) as shop:
+        shop.events(identify("anna"), agrees("anna"), cart(START))
+        shop.events(track("anna", START + 2 * HOUR, "Product Viewed", product_id="p2"))
+        assert shop.shard.held.count == 1
+        shop.events(track("anna", START + HOUR // 2, "Order Completed", order_id="o1", cart_id="k1"))
+        assert shop.shard.held.count == 0
+        record = msgspec.msgpack.decode(shop.shard.store.customer(ANNA) or b"", type=Customer)
+        assert (record.held, record.last_seen) == (0, START + 2 * HOUR)
+
+
 def test_a_shard_says_when_it_holds_back_as_much_as_it_may(tmp_path: Path) -> None:
     with desk(tmp_path, abandoned_cart, wall=START + DAY) as shop:
         shop.events(identify("anna"), cart(START))
