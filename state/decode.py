@@ -125,7 +125,7 @@ class Decoder:
         locale = time_zone = ""
         if context is not None:
             locale = context.locale if isinstance(context.locale, str) and len(context.locale) <= 35 else ""
-            time_zone = known_zone(context.timezone)
+            time_zone = known_zone(context.timezone) if context.timezone is not None else ""
         common = Common(event_id or f"{topic}-{partition}-{offset}", customer, at, locale, time_zone, self._currency)
         try:
             return make(wire.traits if wire.type == "identify" else wire.properties, common, wire)
@@ -203,7 +203,7 @@ def _identifier(value: str | int | None) -> str | None:
     """The id as text, empty where there is none; None where it cannot be one."""
     if value is None:
         return ""
-    text = value if isinstance(value, str) else str(value)
+    text = str(value)
     return text if len(text) <= ID_CHARS_MAX and text.isprintable() else None
 
 

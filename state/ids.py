@@ -12,11 +12,14 @@ from hashlib import blake2b
 CUSTOMER_HASH_BYTES = 16
 EVENT_HASH_BYTES = 8
 _SHARE_STEPS = 1 << 53
+_event = blake2b(digest_size=EVENT_HASH_BYTES).copy  # to copy one that is set up costs less than to set one up
 
 
 def event_hash(event_id: str) -> bytes:
     """Eight bytes that stand for an event id among one customer's recent ones."""
-    return blake2b(event_id.encode(), digest_size=EVENT_HASH_BYTES).digest()
+    digest = _event()
+    digest.update(event_id.encode())
+    return digest.digest()
 
 
 class Ids:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = datetime(1970, 1, 1)
 _MS = timedelta(milliseconds=1)
 
 
@@ -23,22 +24,16 @@ def format_instant(at: int) -> str:
 
 def parse_instant(text: str) -> int:
     """Milliseconds of an ISO 8601 instant.  Raises `NaiveInstant` without a zone, else `ValueError`."""
-    # Nearly every time stamp has the one form that JavaScript writes; it costs a fifth of the general way.
-    if len(text) == 24 and text[23] == "Z" and text[16] == ":" and text[19] == "." and text.isascii():
-        hour, minute, rest = text[11:13], text[14:16], text[17:19] + text[20:23]
-        digits = hour + minute + rest
-        if digits.isdigit() and hour < "24" and minute < "60" and rest < "60" and text[10] == "T" and text[13] == ":":
-            return _day_number(text[:10]) + int(hour) * 3_600_000 + int(minute) * 60_000 + int(rest)
+    if len(text) == 24 and text[23] == "Z":
+        # Nearly every time stamp has this one form; without a zone, numbers come out of it four times as fast.
+        moment = datetime.fromisoformat(text[:23])
+        if moment.tzinfo is None and text[10] == "T":
+            since = moment - _NAIVE_EPOCH
+            return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise NaiveInstant(text)
     return (moment - _EPOCH) // _MS
-
-
-@lru_cache(maxsize=4096)
-def _day_number(text: str) -> int:
-    """Milliseconds of `YYYY-MM-DD`."""
-    return (datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC) - _EPOCH) // _MS
 
 
 @lru_cache(maxsize=4096)

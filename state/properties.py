@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -30,7 +30,7 @@ class BadField(ValueError):
     """A field that cannot be used; the text names it and says why, without its value."""
 
 
-class Common(NamedTuple):
+class Common(msgspec.Struct, frozen=True, gc=False):
     """What every event has, as the decoder found it."""
 
     id: str
@@ -146,6 +146,8 @@ def _currency(value: Text, default: str) -> str:
 
 
 def _money(value: Number, currency: str, field: str) -> Money | None:
+    if value is NO_NUMBER:
+        return None
     try:
         return _money_of(bytes(value), currency)
     except ValueError:
@@ -169,6 +171,8 @@ def _quantity_of(text: bytes) -> int | None:
 
 
 def _quantity(value: Number) -> int | None:
+    if value is NO_NUMBER:
+        return None
     try:
         return _quantity_of(bytes(value))
     except ValueError:
@@ -195,6 +199,7 @@ def _product_id(product: _Product, field: str) -> str:
 def _product_event(kind: type[P]) -> Maker:
     def make(raw: msgspec.Raw, common: Common, _: Any) -> P:
         product = _product(raw)
+        name, category, url, image_url = product.name, product.category, product.url, product.image_url
         return kind(
             id=common.id,
             customer=common.customer,
@@ -202,18 +207,21 @@ def _product_event(kind: type[P]) -> Maker:
             locale=common.locale,
             time_zone=common.time_zone,
             product_id=_product_id(product, "properties.product_id"),
-            name=shown(product.name),
+            name="" if name is None else shown(name),
             price=_money(product.price, _currency(product.currency, common.currency), "properties.price"),
             quantity=_quantity(product.quantity),
-            category=shown(product.category),
-            url=shown(product.url, URL_CHARS_MAX),
-            image_url=shown(product.image_url, URL_CHARS_MAX),
-            cart_id=ident(product.cart_id, "properties.cart_id"),
-            **(_extras(kind, product) if more else {}),
+            category="" if category is None else shown(category),
+            url="" if url is None else shown(url, URL_CHARS_MAX),
+            image_url="" if image_url is None else shown(image_url, URL_CHARS_MAX),
+            cart_id="" if product.cart_id is None else ident(product.cart_id, "properties.cart_id"),
+            **(_extras(kind, product) if more else _NOTHING),
         )
 
     more = kind in (events.ProductReviewed, events.ProductChanged)
     return make
+
+
+_NOTHING: dict[str, Any] = {}
 
 
 def _extras(kind: type[ProductEvent], product: _Product) -> dict[str, Any]:
