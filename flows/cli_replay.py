@@ -17,6 +17,7 @@ import msgspec
 from config.settings import Settings
 from flows import worker_doors as doors
 from flows.catalog import load
+from flows.worker_process import spare_the_collector
 from flows.worker_rules import rules_of
 from operators import dataflow
 from operators.breaker import NeverStops
@@ -150,6 +151,7 @@ def _work(
         if progress is not None and sources:
             progress(sources[0].read)
 
+    spare_the_collector()
     flow = dataflow.build(open_source, open_shard, SHARDS, publisher=None, stop=Stop(), on_decided=on_decided)
     dataflow.run(flow, addresses, process)
     if writer is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from state.decisions import Cause, Decision
 from state.events import Event
@@ -23,11 +25,10 @@ class FlowFault:
     error: str
 
 
-@dataclass(slots=True)
-class Effects:
-    decisions: list[Decision] = field(default_factory=list)
-    messages: list[Message] = field(default_factory=list)
-    faults: list[FlowFault] = field(default_factory=list)
+class Effects(msgspec.Struct):
+    decisions: list[Decision] = []
+    messages: list[Message] = []
+    faults: list[FlowFault] = []
     lost: int = 0  # messages nobody told the result of before they expired
 
     def mark(self) -> tuple[int, int]:

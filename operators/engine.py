@@ -7,7 +7,7 @@ The shard runs this over its store; `operators.simulate` runs the same in memory
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,7 +33,7 @@ PASSAGES_MAX = 200
 REST_MS = 60_000  # how often those who rest in a stopped flow are looked at
 
 
-class Arrived(NamedTuple):
+class Arrived(msgspec.Struct, frozen=True, gc=False):
     """An event with its place in the log, and the wall time (seconds) at which it entered the log."""
 
     event: Event
@@ -59,6 +59,9 @@ class Engine:
         self._ids = ids
         self._breaker = breaker
         self._sending = Sending(program, rules, ids, breaker, clock=clock, sends=sends)
+        self._graces = {
+            flow.name: round(flow.grace.total_seconds() * 1000) if flow.grace else 0 for flow in program.flows
+        }
 
     def on_event(
         self, customer: Customer, arrived: Arrived, wall: int, effects: Effects
@@ -113,7 +116,7 @@ class Engine:
             if applied < len(held) and held[applied].event.at <= until:
                 self.apply(customer, held[applied], wall, effects)
                 applied += 1
-            elif first is None or clock <= until + self._grace(first.flow):
+            elif first is None or clock <= until + self._graces.get(first.flow, 0):
                 self._let_rest(customer, clock)
                 return applied
             elif isinstance(first, Passage):
@@ -146,14 +149,20 @@ class Engine:
     def dues(self, customer: Customer) -> tuple[int, int]:
         """When she must be looked at again, by the shard clock (more than) and by the wall clock (at least)."""
         event_due = wall_due = NEVER
+        graces = self._graces
         for passage in customer.passages:
-            if not passage.set_aside and passage.flow in self._program.by_name:
-                event_due = min(event_due, max(passage.until, passage.look_again) + self._grace(passage.flow))
+            if not passage.set_aside and passage.flow in graces:
+                due = max(passage.until, passage.look_again) + graces[passage.flow]
+                if due < event_due:
+                    event_due = due
         for pending in customer.pending:
             if pending.clock == WALL_CLOCK:
-                wall_due = min(wall_due, pending.due)
+                if pending.due < wall_due:
+                    wall_due = pending.due
             else:
-                event_due = min(event_due, pending.due + self._grace(pending.flow))
+                due = pending.due + graces.get(pending.flow, 0)
+                if due < event_due:
+                    event_due = due
         return event_due, wall_due
 
     def next_wake(self, customer: Customer) -> int:
@@ -181,7 +190,7 @@ class Engine:
         ]
         if not found:
             return None, NEVER
-        first = min(found, key=lambda entry: entry[:4])
+        first = found[0] if len(found) == 1 else min(found, key=lambda entry: entry[:4])
         return first[4], first[0]
 
     def _rests(self, flow: str) -> bool:
@@ -203,10 +212,6 @@ class Engine:
         found = self._program.by_name.get(flow)
         return found.priority if found else 0
 
-    def _grace(self, flow: str) -> int:
-        found = self._program.by_name.get(flow)
-        return round(found.grace.total_seconds() * 1000) if found and found.grace else 0
-
     def _hear(self, turn: Turn, flow: Flow[Any], fact: Event) -> None:
         customer = turn.customer
         lenient = flow.name in self._breaker.stopped
@@ -225,9 +230,7 @@ class Engine:
             self._move(
                 turn, flow, passage, journey.arrive(wait, rest, self._journey(customer, flow, event, fact.at)), fact.at
             )
-        if any(trigger.event is type(fact) or isinstance(fact, trigger.event) for trigger in flow.leave) and any(
-            _matches(trigger, fact, customer, lenient) for trigger in flow.leave
-        ):
+        if customer.pending and any(_matches(trigger, fact, customer, lenient) for trigger in flow.leave):
             # Messages put off after their passage was through.
             for pending in customer.pending:
                 if (
@@ -382,12 +385,14 @@ def _leave(customer: Customer, flow: str, subject: str, at: int) -> None:
     def stays(each: Passage | Pending) -> bool:
         return each.flow != flow or each.subject != subject or each.entered_at > at
 
-    customer.passages = [each for each in customer.passages if stays(each)]
-    customer.pending = [
-        each if stays(each) else msgspec.structs.replace(each, left=True)
-        for each in customer.pending
-        if stays(each) or each.awaiting
-    ]
+    if customer.passages:
+        customer.passages = [each for each in customer.passages if stays(each)]
+    if customer.pending:
+        customer.pending = [
+            each if stays(each) else msgspec.structs.replace(each, left=True)
+            for each in customer.pending
+            if stays(each) or each.awaiting
+        ]
 
 
 def _correct(customer: Customer, flow: Flow[Any], fact: Event) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from operators.flow import Template
-from operators.local_time import next_minute_of_day, to_local
+from operators.local_time import minute_of_day, next_minute_of_day
 from state.customer import Customer
 from state.decisions import Outcome, Reason
 from state.ids import Ids
@@ -105,6 +105,8 @@ def frequency_cap(ask: Ask) -> Verdict | None:
     rules = ask.rules
     if rules.cap is None:
         return None
+    if len(ask.customer.sent) < rules.cap:
+        return None
     since = ask.moment - rules.cap_period
     counted = sum(since < when <= ask.moment for when, _ in ask.customer.sent)
     return Verdict("skip", "cap") if counted >= rules.cap else None
@@ -129,8 +131,7 @@ def quiet_hours(ask: Ask) -> Verdict | None:
 
 
 def expiry(ask: Ask) -> Verdict | None:
-    deadline = ask.at + round(ask.template.within.total_seconds() * 1000)
-    return Verdict("skip", "expired") if ask.latest > deadline else None
+    return Verdict("skip", "expired") if ask.latest > ask.at + ask.template.within_ms else None
 
 
 GUARDS: tuple[tuple[Callable[[Ask], Verdict | None], bool], ...] = (
@@ -150,8 +151,7 @@ def quiet_until(rules: Rules, moment: int, time_zone: str) -> int | None:
     """When the quiet hours end that this moment is in; None outside of them."""
     if rules.quiet_from is None or rules.quiet_from == rules.quiet_to:
         return None
-    local = to_local(moment, time_zone)
-    minute = local.hour * 60 + local.minute
+    minute = minute_of_day(moment, time_zone)
     if rules.quiet_from < rules.quiet_to:
         quiet = rules.quiet_from <= minute < rules.quiet_to
     else:

@@ -6,9 +6,10 @@ arrives as an argument, so a year of a flow can be tested in a millisecond.
 
 from __future__ import annotations
 
-from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from operators.flow import Experiment, Flow, Leave, Send, Split, Step, Template, Wait
 from state.customer import Customer
@@ -16,10 +17,9 @@ from state.events import Event
 from state.ids import Ids
 
 ENTER = "enter"
-_MS = 1000
 
 
-class Intent(NamedTuple):
+class Intent(msgspec.Struct, frozen=True, gc=False):
     """A message a flow wants to send; the guards have the last word."""
 
     template: Template[Any]
@@ -30,7 +30,7 @@ class Intent(NamedTuple):
     propensity: float | None = None
 
 
-class Moved(NamedTuple):
+class Moved(msgspec.Struct, frozen=True, gc=False):
     """Where a customer rests now (an empty wait: she is through), and what is to be sent."""
 
     wait: str
@@ -38,7 +38,7 @@ class Moved(NamedTuple):
     intents: list[Intent]
 
 
-class Journey(NamedTuple):
+class Journey(msgspec.Struct, frozen=True, gc=False):
     """All that a move depends on besides the flow."""
 
     event: Event
@@ -65,32 +65,40 @@ def arrive(wait: Wait[Any], rest: tuple[Step[Any], ...], journey: Journey) -> Mo
 
 def _run(steps: tuple[Step[Any], ...], journey: Journey, last_wait: str) -> Moved:
     """Take every step up to the next wait."""
-    event, customer, now, time_zone, ids, stopped = journey
-    ahead, intents, ordinals = deque(steps), list[Intent](), Counter[str]()
+    now = journey.now
+    ahead = list(reversed(steps))
+    intents: list[Intent] = []
+    ordinals: dict[str, int] = {}
     tested: tuple[str, str, float | None] = ("", "", None)
     while ahead:
-        match ahead.popleft():
-            case Send(template):
-                ordinals[template.name] += 1
-                step = f"{last_wait}/{template.name}/{ordinals[template.name]}"
-                intents.append(Intent(template, step, last_wait, *tested))
-            case Split(cases, otherwise):
-                taken = next(
-                    (steps for condition, steps in cases if _holds(condition, event, customer, stopped)), otherwise
-                )
-                ahead.extendleft(reversed(taken))
-            case Experiment(name, arms):
-                arm = _draw(arms, ids.share("experiment", name, customer.id))
-                tested = (name, arm.name, arm.percent / 100)
-                ahead.extendleft(reversed(arm.steps))
-            case Wait(name, at_most, _, local):
-                until = local.next_after(now, time_zone) if local else now + round(at_most.total_seconds() * _MS)
-                return Moved(name, until, intents)
+        step = ahead.pop()
+        match step:
+            case Wait():
+                until = step.local.next_after(now, journey.time_zone) if step.local else now + step.at_most_ms
+                return Moved(step.name, until, intents)
+            case Send():
+                name = step.template.name
+                ordinal = ordinals[name] = ordinals.get(name, 0) + 1
+                intents.append(Intent(step.template, f"{last_wait}/{name}/{ordinal}", last_wait, *tested))
+            case Split():
+                ahead += reversed(_branch(step, journey))
+            case Experiment():
+                arm = _draw(step.arms, journey.ids.share("experiment", step.name, journey.customer.id))
+                tested = (step.name, arm.name, arm.percent / 100)
+                ahead += reversed(arm.steps)
             case Leave():
                 break
-            case step:
+            case _:
                 raise AssertionError(f"unknown step {step!r}")
     return Moved("", now, intents)
+
+
+def _branch(split: Split[Any], journey: Journey) -> tuple[Step[Any], ...]:
+    """The steps of the first case that holds."""
+    for condition, steps in split.cases:
+        if _holds(condition, journey.event, journey.customer, journey.stopped):
+            return steps
+    return split.otherwise
 
 
 def _holds(condition: Callable[[Any, Customer], bool], event: Event, customer: Customer, stopped: bool) -> bool:

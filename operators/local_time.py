@@ -17,7 +17,8 @@ MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY = range(7)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
-DAY_MINUTES = 24 * 60
+MINUTE_MS = 60_000
+DAY_MS = 24 * 60 * MINUTE_MS
 
 
 @lru_cache(maxsize=1024)
@@ -27,6 +28,29 @@ def zone(name: str) -> ZoneInfo:
 
 def to_local(at: int, zone_name: str) -> datetime:
     return (_EPOCH + at * _MS).astimezone(zone(zone_name))
+
+
+def minute_of_day(at: int, zone_name: str) -> int:
+    """What the clock of the zone shows, in minutes since midnight."""
+    offset = steady_offset(at // DAY_MS, zone_name)
+    if offset is None:
+        local = to_local(at, zone_name)
+        return local.hour * 60 + local.minute
+    return (at + offset) % DAY_MS // MINUTE_MS
+
+
+@lru_cache(maxsize=16_384)
+def steady_offset(day: int, zone_name: str) -> int | None:
+    """How far (ms) a zone is ahead of UTC from this day (since 1970, UTC) to the end of the day after the next.
+
+    None where its clocks change meanwhile: then each moment must be looked at by itself.  Nowhere do they
+    change and change back within three days.
+    """
+    first, last = to_local(day * DAY_MS, zone_name), to_local((day + 3) * DAY_MS, zone_name)
+    offset = first.utcoffset()
+    if offset is None or offset != last.utcoffset():
+        return None
+    return offset // _MS
 
 
 def from_local(local: datetime) -> int:
@@ -52,6 +76,10 @@ def from_local(local: datetime) -> int:
 
 def next_minute_of_day(at: int, minute: int, zone_name: str, *, weekday: int | None = None) -> int:
     """The first moment after `at` at which the clock of the zone shows this minute of the day."""
+    offset = steady_offset(at // DAY_MS, zone_name) if weekday is None else None
+    if offset is not None:
+        ahead_ms = (minute * MINUTE_MS - (at + offset)) % DAY_MS
+        return at + (ahead_ms or DAY_MS)
     local = to_local(at, zone_name)
     day = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     for ahead in range(9):

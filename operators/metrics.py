@@ -12,16 +12,16 @@ LATENCY_BUCKETS = (0.001, 0.002, 0.003, 0.004, 0.006, 0.008, 0.01, 0.015, 0.025,
 
 
 class Tally(Collector):
-    """A counter with labels that costs one dictionary update per event."""
+    """A counter with labels that costs one dictionary update."""
 
     def __init__(self, name: str, text: str, *labels: str) -> None:
         self._name, self._text, self._labels = name, text, labels
         self._counts: dict[tuple[str, ...], int] = {}
         REGISTRY.register(self)
 
-    def inc(self, *labels: str) -> None:
+    def inc(self, *labels: str, by: int = 1) -> None:
         counts = self._counts
-        counts[labels] = counts.get(labels, 0) + 1
+        counts[labels] = counts.get(labels, 0) + by
 
     def value(self, *labels: str) -> int:
         return self._counts.get(labels, 0)

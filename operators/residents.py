@@ -18,10 +18,15 @@ from state.store import Batch, ShardStore
 
 @dataclass(slots=True)
 class Entry:
-    """A customer in the cache, and which waits her stored record is counted at."""
+    """A customer in the cache, which waits her stored record is counted at, and when she is due by either clock.
+
+    Whoever changes her passages or what is pending tells with `look`.
+    """
 
     customer: Customer
     parked: tuple[tuple[str, str], ...]
+    event_due: int = NEVER
+    wall_due: int = NEVER
 
 
 class Residents:
@@ -42,23 +47,32 @@ class Residents:
         raw = self._store.customer(chash)
         customer = customers.decode(raw) if raw is not None else Customer(id=customer_id)
         entry = Entry(customer, _waits(customer))
+        self.look(entry)
         self._cache[chash] = entry
         return entry
+
+    def look(self, entry: Entry) -> None:
+        """See anew when she is due."""
+        entry.event_due, entry.wall_due = self._engine.dues(entry.customer)
 
     def forget(self, chash: bytes) -> None:
         """Drop what is cached of somebody who is not in the store (any more)."""
         self._cache.pop(chash, None)
 
-    def soonest(self, which: int) -> int:
-        """When the first of those touched since the last write is due, by the event clock (0) or the wall clock (1)."""
-        return min((self._engine.dues(entry.customer)[which] for entry in self.dirty.values()), default=NEVER)
+    def soonest(self) -> tuple[int, int]:
+        """When the first of those touched since the last write is due, by the event clock and by the wall clock."""
+        dirty = self.dirty.values()
+        return (
+            min([entry.event_due for entry in dirty], default=NEVER),
+            min([entry.wall_due for entry in dirty], default=NEVER),
+        )
 
     def save(self, batch: Batch) -> None:
         """Put all that was touched into a batch, with timers and counts."""
         if not self.dirty:
             return
         for chash, entry in self.dirty.items():
-            self._save(batch, chash, entry.customer)
+            self._save(batch, chash, entry)
             self._count(entry)
         batch.set_meta(counts.META, counts.encode(self.parked, self.timers))
 
@@ -68,8 +82,8 @@ class Residents:
         while len(self._cache) > self._cached_max:
             self._cache.popitem(last=False)
 
-    def _save(self, batch: Batch, chash: bytes, customer: Customer) -> None:
-        event_due, wall_due = self._engine.dues(customer)
+    def _save(self, batch: Batch, chash: bytes, entry: Entry) -> None:
+        customer, event_due, wall_due = entry.customer, entry.event_due, entry.wall_due
         if event_due != customer.event_timer:
             self._move_timer(batch, EVENT_CLOCK, customer.event_timer, event_due, chash)
             customer.event_timer = event_due

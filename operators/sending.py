@@ -173,13 +173,12 @@ class Sending:
     def _hand_on(self, turn: Turn, pending: Pending, template: Template[Any], ask: Ask, content: bytes) -> None:
         traits = turn.customer.traits
         attempt = pending.attempt + 1
-        within = round(template.within.total_seconds() * 1000)
         turn.customer.pending = [
             *turn.customer.pending,
             msgspec.structs.replace(
                 pending,
                 decisions=pending.decisions + 1,
-                due=turn.wall + within + RESULT_SLACK_MS,
+                due=turn.wall + template.within_ms + RESULT_SLACK_MS,
                 clock=WALL_CLOCK,
                 awaiting=True,
                 attempt=attempt,

@@ -18,7 +18,7 @@ from operators.clock import ShardClock
 from operators.effects import Effects, FlowFault
 from operators.engine import Arrived, Engine
 from operators.held import Held
-from operators.inputs import DELIVERIES, INTERNAL, Input, Progress, SubBatch
+from operators.inputs import DELIVERIES, OURS, Input, Progress, SubBatch
 from operators.outbox import Outbox
 from operators.program import Program
 from operators.residents import Entry, Residents
@@ -178,10 +178,13 @@ class Shard:
     def _sub_batch(self, batch: SubBatch) -> None:
         tp = TopicPartition(batch.topic, batch.partition)
         mark = self._advance(tp, batch.start, batch.end, batch.reached)
-        take = {DELIVERIES: self._take_delivery, INTERNAL: self._take_internal}.get(batch.topic, self._take_event)
-        for record in batch.records:
-            if record.offset >= mark:
+        records = [record for record in batch.records if record.offset >= mark]
+        if batch.topic in OURS:
+            take = self._take_delivery if batch.topic == DELIVERIES else self._take_internal
+            for record in records:
                 take(tp, record)
+        elif records:
+            self._take_events(tp, records)
         if batch.mark is not None and self.clock.jump(batch.mark):
             self._wake_due()
 
@@ -208,40 +211,38 @@ class Shard:
             self._moved.add(tp)
         return before
 
-    def _take_event(self, tp: TopicPartition, record: Record) -> None:
+    def _take_events(self, tp: TopicPartition, records: Iterable[Record]) -> None:
         around = self._around
-        replay = around.clock == "replay"
-        event = around.decoder.decode(
-            record.value,
-            key=record.key,
-            topic=tp.topic,
-            partition=tp.partition,
-            offset=record.offset,
-            now=around.started_ms if replay else self._wall,
-            clock=around.clock,
-        )
-        if isinstance(event, Rejected):
-            self._set_aside_record(tp, record, event.reason, event.error)
-            metrics.EVENTS.inc(tp.topic, "dead_letter")
-            return
-        if not event.customer:
-            metrics.EVENTS.inc(tp.topic, "catalogue")
-            return
-        arrived = Arrived(event, Cause(tp.topic, tp.partition, record.offset), record.timestamp_ms / 1000)
-        metrics.EVENTS.inc(tp.topic, self._on_event(arrived, tp, record))
+        decode, (topic, partition), clock = around.decoder.decode, tp, around.clock
+        now = around.started_ms if clock == "replay" else self._wall
+        results: dict[str, int] = {}
+        for record in records:
+            offset, key, value, appended_ms = record
+            event = decode(value, key=key, topic=topic, partition=partition, offset=offset, now=now, clock=clock)
+            if isinstance(event, Rejected):
+                self._set_aside_record(tp, record, event.reason, event.error)
+                result = "dead_letter"
+            elif not event.customer:
+                result = "catalogue"
+            else:
+                arrived = Arrived(event, Cause(topic, partition, offset), appended_ms / 1000)
+                result = self._on_event(arrived, tp, record)
+            results[result] = results.get(result, 0) + 1
+        for result, count in results.items():
+            metrics.EVENTS.inc(topic, result, by=count)
 
     def _on_event(self, arrived: Arrived, tp: TopicPartition, record: Record) -> str:
         event = arrived.event
-        engine = self._around.engine
         chash = self._around.ids.customer(event.customer.encode())
         entry = self.residents.entry(chash, event.customer)
         customer = entry.customer
         effects = Effects()
         clock = self.clock.now
-        before = customer.passages, customer.pending
-        held_until = engine.next_wake(customer) if customer.held else 0
-        if clock is not None and customer.event_timer < clock and engine.dues(customer)[0] < clock:
+        passages, pending = customer.passages, customer.pending
+        if clock is not None and entry.event_due < clock:
             self._wake_customer(chash, entry, effects)
+        engine = self._around.engine
+        held_until = engine.next_wake(customer) if customer.held else 0
         outcome = engine.on_event(customer, arrived, self._wall, effects)
         if outcome == "held":
             self.held.keep(self._batch, chash, arrived)
@@ -250,11 +251,11 @@ class Shard:
             self._wake_customer(chash, entry, effects)  # what was held behind a wait that is gone comes now
         if outcome != "duplicate":
             self.residents.dirty[chash] = entry
-            moved = customer.passages is not before[0] or customer.pending is not before[1]
-            if moved or effects.decisions or effects.faults:
-                if effects.decisions:
-                    self._appended.append(arrived.appended_at)
-                self._follow(chash, customer, effects, (tp, record))
+        moved = customer.passages is not passages or customer.pending is not pending
+        if moved or effects.decisions or effects.faults:
+            if effects.decisions:
+                self._appended.append(arrived.appended_at)
+            self._follow(chash, entry, effects, (tp, record))
         return outcome
 
     def _take_delivery(self, tp: TopicPartition, record: Record) -> None:
@@ -276,7 +277,7 @@ class Shard:
         if customer.held and engine.next_wake(customer) > held_until:
             self._wake_customer(chash, entry, effects)
         self.residents.dirty[chash] = entry
-        self._follow(chash, entry.customer, effects, (tp, record))
+        self._follow(chash, entry, effects, (tp, record))
 
     def _take_internal(self, tp: TopicPartition, record: Record) -> None:
         """A dead letter of a flow's own failure, given back: that flow alone runs again."""
@@ -297,10 +298,10 @@ class Shard:
         turn = Turn(entry.customer, self._wall, effects, cause)
         self._around.engine.retry(entry.customer, flow, letter.passage, fact, turn)
         self.residents.dirty[chash] = entry
-        self._follow(chash, entry.customer, effects, (tp, record))
+        self._follow(chash, entry, effects, (tp, record))
         if letter.passage and self.clock.now is not None:
             self._wake_customer(chash, entry, effects := Effects())
-            self._follow(chash, entry.customer, effects, (tp, record))
+            self._follow(chash, entry, effects, (tp, record))
 
     # -- timers
 
@@ -311,7 +312,7 @@ class Shard:
             return
         dirty = self.residents.dirty
         for chash, entry in list(dirty.items()):
-            if self._around.engine.dues(entry.customer)[0] < clock:
+            if entry.event_due < clock:
                 self._wake(chash, entry)
         rows = self.store.due(EVENT_CLOCK, clock, DUE_MAX)
         for due, chash in rows:
@@ -322,7 +323,7 @@ class Shard:
                 else:
                     self._forget(EVENT_CLOCK, due, chash)
         if len(rows) < DUE_MAX:
-            self._due[EVENT_CLOCK] = min(self.store.first_due(EVENT_CLOCK, clock), self.residents.soonest(0))
+            self._due[EVENT_CLOCK] = min(self.store.first_due(EVENT_CLOCK, clock), self.residents.soonest()[0])
 
     def _wake_wall(self) -> None:
         wall = self._wall
@@ -335,9 +336,9 @@ class Shard:
             effects = Effects()
             self._around.engine.on_wall(entry.customer, wall, effects)
             self.residents.dirty[chash] = entry
-            self._follow(chash, entry.customer, effects, None)
+            self._follow(chash, entry, effects, None)
         if len(rows) < DUE_MAX:
-            self._due[WALL_CLOCK] = min(self.store.first_due(WALL_CLOCK, wall + 1), self.residents.soonest(1))
+            self._due[WALL_CLOCK] = min(self.store.first_due(WALL_CLOCK, wall + 1), self.residents.soonest()[1])
 
     def _forget(self, clock: int, due: int, chash: bytes) -> None:
         """The timer of somebody who is no longer there."""
@@ -348,7 +349,7 @@ class Shard:
     def _wake(self, chash: bytes, entry: Entry) -> None:
         effects = Effects()
         self._wake_customer(chash, entry, effects)
-        self._follow(chash, entry.customer, effects, None)
+        self._follow(chash, entry, effects, None)
 
     def _wake_customer(self, chash: bytes, entry: Entry, effects: Effects) -> None:
         customer = entry.customer
@@ -362,10 +363,8 @@ class Shard:
 
     # -- what follows
 
-    def _follow(
-        self, chash: bytes, customer: Customer, effects: Effects, at: tuple[TopicPartition, Record] | None
-    ) -> None:
-        batch, around = self._batch, self._around
+    def _follow(self, chash: bytes, entry: Entry, effects: Effects, at: tuple[TopicPartition, Record] | None) -> None:
+        batch, around, customer = self._batch, self._around, entry.customer
         for decision in effects.decisions:
             raw = decisions.to_json(decision)
             batch.add_decision(chash, parse_instant(decision.at), decision.decision_id.encode(), raw)
@@ -382,9 +381,9 @@ class Shard:
             self._set_aside_flow(customer, fault, at)
         for _ in range(effects.lost):
             metrics.LOST_RESULTS.inc()
-        event_due, wall_due = around.engine.dues(customer)
-        self._due[EVENT_CLOCK] = min(self._due[EVENT_CLOCK], event_due)
-        self._due[WALL_CLOCK] = min(self._due[WALL_CLOCK], wall_due)
+        self.residents.look(entry)
+        self._due[EVENT_CLOCK] = min(self._due[EVENT_CLOCK], entry.event_due)
+        self._due[WALL_CLOCK] = min(self._due[WALL_CLOCK], entry.wall_due)
 
     def _set_aside_record(self, tp: TopicPartition, record: Record, reason: str, error: str) -> None:
         letter = set_aside.record(self._around.ids, tp, record, reason, error, self._wall)

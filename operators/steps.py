@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from operators.faults import FlowError
@@ -70,6 +71,10 @@ class Template(Generic[E_contra]):
         if self.within <= timedelta(0):
             raise FlowError(f'template "{self.name}".within must be longer than nothing, got {self.within}.')
 
+    @cached_property
+    def within_ms(self) -> int:
+        return round(self.within.total_seconds() * 1000)
+
 
 @dataclass(frozen=True)
 class Trigger(Generic[E_co]):
@@ -106,6 +111,10 @@ class Wait(Step[E_contra]):
     until: Trigger[Event] | None = None
     local: LocalTime | None = None
     or_else: tuple[Step[E_contra], ...] = ()
+
+    @cached_property
+    def at_most_ms(self) -> int:
+        return round(self.at_most.total_seconds() * 1000)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from state.money import Money
 LINES_MAX = 100
 
 
-class Line(msgspec.Struct, array_like=True):
+class Line(msgspec.Struct, gc=False, array_like=True):
     """One product in a cart, at its latest price."""
 
     product_id: str
@@ -27,7 +27,7 @@ class Line(msgspec.Struct, array_like=True):
     category: str = ""
 
 
-class Cart(msgspec.Struct, array_like=True):
+class Cart(msgspec.Struct, gc=False, array_like=True):
     """An open cart, or one that was bought (`ordered_at`) and is kept so that late events do not reopen it."""
 
     cart_id: str

@@ -20,7 +20,7 @@ CARTS_MAX = 20
 EARLY_RESULTS_MAX = 64
 
 
-class Consent(msgspec.Struct, array_like=True):
+class Consent(msgspec.Struct, gc=False, array_like=True):
     """The latest word on one channel and topic; `id` is the event that is the proof."""
 
     granted: bool
@@ -29,7 +29,7 @@ class Consent(msgspec.Struct, array_like=True):
     grants: int = 0
 
 
-class Traits(msgspec.Struct, array_like=True):
+class Traits(msgspec.Struct, gc=False, array_like=True):
     """What the shop told us of her, each with the time it was said."""
 
     email: str = ""
@@ -43,7 +43,7 @@ class Traits(msgspec.Struct, array_like=True):
     time_zone_at: int = 0
 
 
-class Customer(msgspec.Struct, array_like=True, kw_only=True):
+class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     """One customer."""
 
     id: str

@@ -10,7 +10,7 @@ import msgspec
 BYTES_MAX = 256 * 1024
 
 
-class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class DeadLetter(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
     """A record that was set aside.
 
     `bytes` is base64 of the record's value, cut at `BYTES_MAX`; `length` and `sha256` tell of the whole.

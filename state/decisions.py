@@ -31,7 +31,7 @@ Reason = Literal[
 ]
 
 
-class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
+class Cause(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     """What led to a decision: an event, by its place in the log, or a wait or deferral that ended."""
 
     topic: str = ""
@@ -41,7 +41,7 @@ class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
     due: str = ""
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Decision(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
     """One decision, with the field names that the topic, the files and the commands show.
 
     `at` and `until` are `YYYY-MM-DDTHH:MM:SS.mmmZ`.

@@ -30,12 +30,12 @@ class Rejected(NamedTuple):
     error: str
 
 
-class _Context(msgspec.Struct):
+class _Context(msgspec.Struct, gc=False):
     timezone: Any = None
     locale: Any = None
 
 
-class _Wire(msgspec.Struct):
+class _Wire(msgspec.Struct, gc=False):
     type: str | None = None
     event: str | None = None
     messageId: str | int | None = None
@@ -51,17 +51,17 @@ class _Wire(msgspec.Struct):
     name: str | None = None
 
 
-class _Ids(msgspec.Struct):
+class _Ids(msgspec.Struct, gc=False):
     userId: str | int | None = None
     anonymousId: str | int | None = None
 
 
-class _Time(msgspec.Struct):
+class _Time(msgspec.Struct, gc=False):
     timestamp: str | None = None
     originalTimestamp: str | None = None
 
 
-class _Peek(msgspec.Struct):
+class _Peek(msgspec.Struct, gc=False):
     timestamp: str | None = None
     originalTimestamp: str | None = None
     userId: str | int | None = None

@@ -13,7 +13,7 @@ import msgspec
 from state.money import Money
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="event"):
+class Event(msgspec.Struct, gc=False, frozen=True, kw_only=True, array_like=True, tag="event"):
     """Something a customer did, or that happened to her.
 
     `id` is the tracker's `messageId`, else the record's place in the log.  `at` is event time.
@@ -110,7 +110,7 @@ class CartViewed(Event, frozen=True, kw_only=True, array_like=True, tag="cart_vi
     cart_id: str = ""
 
 
-class OrderLine(msgspec.Struct, frozen=True, array_like=True):
+class OrderLine(msgspec.Struct, gc=False, frozen=True, array_like=True):
     product_id: str
     quantity: int = 1
     price: Money | None = None

@@ -79,4 +79,4 @@ def shard_of(customer_hash: bytes, shards: int) -> int:
 
 def _joined(parts: tuple[str, ...]) -> bytes:
     # Lengths keep ("ab", "c") and ("a", "bc") apart.
-    return b"".join(len(raw).to_bytes(4, "big") + raw for raw in map(str.encode, parts))
+    return b"".join([len(raw).to_bytes(4, "big") + raw for raw in map(str.encode, parts)])

@@ -16,10 +16,9 @@ class NaiveInstant(ValueError):
 
 def format_instant(at: int) -> str:
     """`YYYY-MM-DDTHH:MM:SS.mmmZ`."""
-    seconds, ms = divmod(at, 1000)
-    day, second = divmod(seconds, 86400)
-    hour, rest = divmod(second, 3600)
-    return f"{_day_text(day)}T{hour:02}:{rest // 60:02}:{rest % 60:02}.{ms:03}Z"
+    minute, rest = divmod(at, 60_000)
+    second, ms = divmod(rest, 1000)
+    return f"{_minute_text(minute)}{second:02}.{ms:03}Z"
 
 
 def parse_instant(text: str) -> int:
@@ -37,5 +36,5 @@ def parse_instant(text: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _day_text(day: int) -> str:
-    return (_EPOCH + timedelta(days=day)).strftime("%Y-%m-%d")
+def _minute_text(minute: int) -> str:
+    return (_EPOCH + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:")

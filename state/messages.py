@@ -15,7 +15,7 @@ Kind = Literal["marketing", "transactional"]
 Result = Literal["started", "accepted", "refused", "deferred", "unknown", "no_content"]
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Message(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
     """One message to try once.
 
     `content` is what the template renders from: plain JSON values.  Times are milliseconds since
@@ -41,7 +41,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     appended_at: float = 0.0  # wall seconds when the event that caused it entered the log; for latency only
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Delivery(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
     """What one attempt came to.
 
     `at` is wall time as `YYYY-MM-DDTHH:MM:SS.mmmZ`.  `detail` is a short machine-readable word or a

@@ -35,7 +35,7 @@ _EXPONENTS = {
 MINOR_MAX = 10**15
 
 
-class Money(msgspec.Struct, frozen=True, array_like=True):
+class Money(msgspec.Struct, gc=False, frozen=True, array_like=True):
     """`minor` units of `currency`: 1999 PLN is 19.99 zł, 500 JPY is ¥500."""
 
     minor: int

@@ -13,7 +13,7 @@ EVENT_CLOCK = 0
 WALL_CLOCK = 1
 
 
-class Passage(msgspec.Struct, array_like=True, kw_only=True, frozen=True):
+class Passage(msgspec.Struct, gc=False, array_like=True, kw_only=True, frozen=True):
     """A customer inside a flow: the whole of what the flow remembers.
 
     She rests at `wait` until `until` (event time).  `event` is the event that brought her, as
@@ -31,7 +31,7 @@ class Passage(msgspec.Struct, array_like=True, kw_only=True, frozen=True):
     look_again: int = 0  # her flow was stopped: not woken before this moment
 
 
-class Pending(msgspec.Struct, array_like=True, kw_only=True, frozen=True):
+class Pending(msgspec.Struct, gc=False, array_like=True, kw_only=True, frozen=True):
     """A message that was decided and is not settled: put off by a guard, or handed to a courier.
 
     `due` is when it is looked at again, by `clock`.  `at` is the moment it was first decided.  `attempt`

@@ -46,7 +46,7 @@ Number = msgspec.Raw  # read from its own text: exact, and looking the text up i
 NO_NUMBER = msgspec.Raw(b"")
 
 
-class _Product(msgspec.Struct):
+class _Product(msgspec.Struct, gc=False):
     product_id: Text = None
     sku: Text = None
     name: Text = None
@@ -61,7 +61,7 @@ class _Product(msgspec.Struct):
     availability: bool | str | int | None = None
 
 
-class _Order(msgspec.Struct):
+class _Order(msgspec.Struct, gc=False):
     order_id: Text = None
     checkout_id: Text = None
     cart_id: Text = None
@@ -72,7 +72,7 @@ class _Order(msgspec.Struct):
     products: list[_Product] = []
 
 
-class _Words(msgspec.Struct):
+class _Words(msgspec.Struct, gc=False):
     """The plain texts that the smaller events carry."""
 
     query: Text = None
@@ -95,7 +95,7 @@ class _Words(msgspec.Struct):
     stage: Text = None
 
 
-class _Traits(msgspec.Struct):
+class _Traits(msgspec.Struct, gc=False):
     email: str | None = None
     phone: str | int | None = None
     first_name: str | None = None
