@@ -42,6 +42,7 @@ class EmailProvider:
                 message_id=message.message_id,
                 date=self._wall(),
                 unsubscribe_url=link,
+                template=message.template,
             )
         except RenderError as error:
             return Answer("no_content", type(error).__name__)
