@@ -33,7 +33,8 @@ def serve(settings: Settings) -> None:
 
 def main() -> None:
     """`python -m flows.serve {"config": …}`: the supervisor's way to start it."""
-    prepare("serve")
+    # uvicorn drains at SIGTERM and then raises the signal again, for whoever had it before.
+    prepare("serve", on_stop=lambda: None)
     serve(settings_for(json.loads(sys.argv[1]).get("config")))
 
 
