@@ -6,6 +6,7 @@ due, so consent, quiet hours and expiry always count as they are then.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
@@ -66,6 +67,7 @@ class Sending:
         self._breaker = breaker
         self._live = clock == "live"
         self._sends = sends and rules.send_mode != "mute"
+        self._judge: Callable[[Ask], Verdict | None] = judge
 
     def look(self, turn: Turn, pending: Pending, moment: int) -> None:
         """Decide, at this moment of event time, what becomes of a message.
@@ -90,7 +92,7 @@ class Sending:
             latest=turn.wall if self._live else moment,
             won=turn.won,
         )
-        verdict = judge(ask) or _exhausted(pending)
+        verdict = self._judge(ask) or _exhausted(pending)
         if verdict is not None:
             self.decide(turn, pending, moment, verdict.outcome, verdict.reason, verdict.until)
             if verdict.outcome == "defer":

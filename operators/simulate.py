@@ -21,6 +21,8 @@ from operators.engine import Arrived, Engine
 from operators.flow import Flow
 from operators.guards import Rules
 from operators.program import Program
+from operators.trace import Entry, Trace
+from operators.tracing import TracingEngine
 from operators.windows import Window
 from state.customer import Consent, Customer, Traits
 from state.decisions import Cause, Decision
@@ -98,8 +100,20 @@ class Simulation:
         """What is known of her in the end."""
         return self._play(until)[1]
 
+    def timeline(self, until: timedelta = timedelta(days=400)) -> list[Entry]:
+        """All that happens, was asked and was said, in order; what `impuls simulate` prints."""
+        trace = Trace()
+        program = Program(self.flows, self.windows)
+        engine = TracingEngine(
+            program, self.rules, Ids(b"simulation"), trace, breaker=NeverStops(), clock="replay", sends=False
+        )
+        self._run(engine, until)
+        return trace.entries
+
     def _play(self, until: timedelta) -> tuple[Effects, Customer]:
-        engine = self._engine(NeverStops())
+        return self._run(self._engine(NeverStops()), until)
+
+    def _run(self, engine: Engine, until: timedelta) -> tuple[Effects, Customer]:
         customer, effects = self._customer(), Effects()
         for n, (after, event) in enumerate(sorted(self.happened, key=lambda entry: entry[0])):
             at = self.start + round(after.total_seconds() * 1000)

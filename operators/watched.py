@@ -1,0 +1,86 @@
+"""The same flows with their conditions watched: each tells what it was asked and what it said.
+
+Only those who explain run watched flows; the flows that a worker runs are as they were written.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from operators.flow import Flow
+from operators.program import Program
+from operators.steps import Arm, Experiment, Split, Step, Trigger, Wait, named
+from operators.trace import Trace
+from state.customer import Customer
+
+Condition = Callable[[Any, Customer], bool]
+
+
+def watched(program: Program, trace: Trace) -> Program:
+    """The program whose conditions write to `trace`; its versions are those of the flows as they were written."""
+    same = Program([_Watch(flow, trace).flow() for flow in program.flows], program.windows)
+    same.versions = program.versions
+    return same
+
+
+class _Watch:
+    def __init__(self, flow: Flow[Any], trace: Trace) -> None:
+        self._flow, self._trace = flow, trace
+
+    def flow(self) -> Flow[Any]:
+        flow = self._flow
+        return replace(
+            flow,
+            enter=self._trigger(flow.enter, "enter"),
+            leave=[self._trigger(each, "leave") for each in flow.leave],
+            steps=self._steps(flow.steps),
+        )
+
+    def _trigger(self, trigger: Trigger[Any], role: str) -> Trigger[Any]:
+        return trigger if trigger.where is None else replace(trigger, where=self._condition(trigger.where, role))
+
+    def _steps(self, steps: Sequence[Step[Any]]) -> tuple[Step[Any], ...]:
+        return tuple(map(self._step, steps))
+
+    def _step(self, step: Step[Any]) -> Step[Any]:
+        match step:
+            case Wait():
+                until = None if step.until is None else self._trigger(step.until, "wait for")
+                return replace(step, until=until, or_else=self._steps(step.or_else))
+            case Split():
+                cases = tuple((self._condition(test, "split"), self._steps(branch)) for test, branch in step.cases)
+                return replace(step, cases=cases, otherwise=self._steps(step.otherwise))
+            case Experiment():
+                return replace(step, arms=tuple(self._arm(step.name, each) for each in step.arms))
+            case _:
+                return step
+
+    def _arm(self, experiment: str, arm: Arm[Any]) -> Arm[Any]:
+        """An arm that begins by telling that it was drawn."""
+
+        def drawn(_: Any, __: Customer) -> bool:
+            self._trace.add("arm", flow=self._flow.name, name=experiment, detail=arm.name, reason=f"{arm.percent:g} %")
+            return True
+
+        return replace(arm, steps=(Split(((drawn, self._steps(arm.steps)),)),))
+
+    def _condition(self, condition: Condition, role: str) -> Condition:
+        name = named(condition, role)
+
+        @functools.wraps(condition)
+        def watching(event: Any, customer: Customer) -> bool:
+            try:
+                value = condition(event, customer)
+            except Exception as error:
+                self._tell(name, role, None, type(error).__name__)
+                raise
+            self._tell(name, role, bool(value), "")
+            return value
+
+        return watching
+
+    def _tell(self, name: str, role: str, value: bool | None, detail: str) -> None:
+        self._trace.add("condition", flow=self._flow.name, name=name, role=role, value=value, detail=detail)
