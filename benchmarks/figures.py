@@ -1,0 +1,23 @@
+"""Percentiles, medians and how they are written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of all do not exceed (nearest rank).  Raises without values."""
+    if not values:
+        raise ValueError("no values: nothing was measured")
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def median(values: Sequence[float]) -> float:
+    return percentile(values, 0.5)
+
+
+def spread(values: Sequence[float], form: str = ".1f") -> str:
+    """The median, and from where to where the values go."""
+    low, middle, high = min(values), median(values), max(values)
+    return f"{middle:{form}} ({low:{form}} – {high:{form}})"

@@ -1,0 +1,193 @@
+"""`make bench-quick`: latency, throughput and memory, measured in a few minutes on two cores.
+
+Ends with one line `RESULT {json}`.  What each number means: docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import latency, machine, throughput
+from benchmarks.figures import median, spread
+from benchmarks.latency import Latency, Visitors
+from benchmarks.live import Live, Use, write_config
+from benchmarks.parked import Crowd, park
+from benchmarks.shop import write_stream
+from benchmarks.sink import Sink
+
+SEED = 1
+PROCESSES = ("worker-0", "courier-0")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything.  `rush`: ordinary events that fill the worker's caches before it is measured."""
+
+    visitors: int = 26_000
+    sampled_visitors: int = 5_000
+    retailrocket_one_of: int = 20
+    few: int = 10_000
+    many: int = 1_000_000
+    rate: int = 500
+    repetitions: int = 5
+    seconds: float = 6.0
+    warm_seconds: float = 4.0
+    rush: int = 60_000
+
+
+QUICK = Scale()
+TINY = Scale(150, 60, 2_000, 300, 900, 100, 2, 1.0, 0.5, 300)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What was measured of a worker with so many customers at a wait."""
+
+    customers: int
+    repetitions: list[Latency]
+    worker: Use
+    worker_share: float  # of a core, while it was measured
+    courier_share: float
+
+    @property
+    def p50(self) -> float:
+        return median([each.p50 for each in self.repetitions])
+
+    @property
+    def p99(self) -> float:
+        return median([each.p99 for each in self.repetitions])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quick", description=__doc__)
+    parser.add_argument("--tiny", action="store_true", help="a few seconds of all, to try the harness")
+    parser.add_argument("--only", choices=("throughput", "latency"), help="one half; RESULT has its keys only")
+    asked = parser.parse_args(arguments)
+    scale = TINY if asked.tiny else QUICK
+    began = time.monotonic()
+    print("\n".join(machine.described()), flush=True)
+    result: dict[str, object] = {}
+    with _folder() as folder:
+        if asked.only != "throughput":
+            result |= standing(scale, folder)
+        if asked.only != "latency":
+            result |= stream(scale, folder)
+    print(f"\n{time.monotonic() - began:.0f} seconds in all")
+    print("RESULT " + json.dumps(result))
+    return 0
+
+
+def stream(scale: Scale, folder: Path) -> dict[str, object]:
+    """Throughput of `impuls replay`, and where its time goes."""
+    path, out = folder / "stream.jsonl", folder / "out"
+    kinds = write_stream(path, SEED, scale.visitors)
+    events = kinds.total()
+    mix = ", ".join(f"{name} {count / events:.1%}" for name, count in kinds.most_common())
+    print(
+        f"\nThroughput of replay, one worker: {events:,} events of {scale.visitors:,} visitors in a month, seed {SEED}"
+    )
+    print(f"  {mix}")
+    found = throughput.measure(path, events, out)
+    _tell_throughput(found)
+    per_event = 1e6 * found.cpu_seconds / found.events
+    write_stream(path, SEED, scale.sampled_visitors)
+    print("  where it goes (sampled at each millisecond in a shorter run, shares ± 2 %):")
+    for layer, share in throughput.layers(path, out).table():
+        print(f"    {layer:<50}{share:>6.1%}  {share * per_event:>5.1f} µs an event")
+    source = throughput.retailrocket()
+    if source is None:
+        print("  Retailrocket: not measured, IMPULS_DATA names no folder with retailrocket_events.csv.gz")
+    else:
+        events = throughput.write_retailrocket(source, path, scale.retailrocket_one_of)
+        print(f"Retailrocket with consent, one visitor in {scale.retailrocket_one_of}: {events:,} events")
+        _tell_throughput(throughput.measure(path, events, out))
+    path.unlink()
+    return {"replay_events_per_cpu_second": round(found.events_per_cpu_second)}
+
+
+def standing(scale: Scale, folder: Path) -> dict[str, object]:
+    """Latency and memory with few and with many customers at a wait."""
+    with Sink() as sink:
+        print(f"\nAppend → SMTP accepted, {scale.rate} events a second, one in {latency.MAILS_ONE_IN} leads to a mail")
+        print(f"  one worker, one courier, embedded log; mail server: {sink.what}, same machine")
+        few = _standing(scale, folder / "few", scale.few, sink.port)
+        many = _standing(scale, folder / "many", scale.many, sink.port)
+    ratio = many.p99 / few.p99
+    print(f"  p99 with {many.customers:,} is {ratio:.2f} times that with {few.customers:,}")
+    return {
+        "append_to_accepted_ms": {"p50": round(few.p50, 2), "p99": round(few.p99, 2)},
+        "rss_mib_1m_customers": round(many.worker.rss_mib_max),
+        "p99_ratio_1m_to_10k": round(ratio, 2),
+    }
+
+
+def _standing(scale: Scale, folder: Path, customers: int, smtp_port: int) -> Standing:
+    folder.mkdir()
+    config = write_config(folder, smtp_port)
+    mails = scale.rate * (scale.warm_seconds + scale.repetitions * scale.seconds) / latency.MAILS_ONE_IN
+    crowd = Crowd(customers, min(customers, round(mails) + scale.repetitions + 10), round(time.time() * 1000))
+    took = park(config, crowd)
+    print(f"  {customers:,} customers parked in {took:.0f} s", flush=True)
+    visitors = Visitors(crowd, SEED)
+    with Live(config) as live:
+        latency.rush(live.settings, visitors, scale.rush)
+        latency.load(live.settings, visitors, scale.rate, scale.warm_seconds)
+        began, before = time.monotonic(), [live.use(each) for each in PROCESSES]
+        done = [latency.load(live.settings, visitors, scale.rate, scale.seconds) for _ in range(scale.repetitions)]
+        took, after = time.monotonic() - began, [live.use(each) for each in PROCESSES]
+        shares = [(b.cpu_seconds - a.cpu_seconds) / took for a, b in zip(before, after, strict=True)]
+        found = Standing(customers, done, after[0], *shares)
+        assert live.parked() >= customers - len(done) * scale.rate, "customers have left their waits meanwhile"
+    _tell_standing(found, scale)
+    if not live.ended_well:
+        print("  `impuls run` did not drain and end with 0")
+    shutil.rmtree(folder)
+    return found
+
+
+def _tell_throughput(found: throughput.Throughput) -> None:
+    print(
+        f"  {found.events_per_cpu_second:,.0f} events per CPU-second: {found.events:,} events, {found.decisions:,} "
+        f"decisions, {found.dead_letters} dead letters in {found.cpu_seconds:.1f} s of CPU, {found.wall_seconds:.1f} s"
+    )
+    if found.slices:
+        print(f"  by tenths of the stream: {spread(found.slices, ',.0f')}", flush=True)
+
+
+def _tell_standing(found: Standing, scale: Scale) -> None:
+    done = found.repetitions
+    slowest = max(max(each.milliseconds) for each in done)
+    print(f"    p50 {spread([each.p50 for each in done])} ms, p99 {spread([each.p99 for each in done])} ms")
+    print(
+        f"    {len(done)} repetitions of {scale.seconds:g} s, median (least – greatest), "
+        f"{sum(len(each.milliseconds) for each in done):,} mails, slowest {slowest:.1f} ms"
+    )
+    print(
+        f"    worker {found.worker_share:.0%} of a core, {found.worker.rss_mib:,.0f} MiB resident "
+        f"(at most {found.worker.rss_mib_max:,.0f}); courier {found.courier_share:.0%} of a core",
+        flush=True,
+    )
+    for warning in sorted({warning for each in done for warning in each.warnings(scale.rate)}):
+        print(f"    {warning}")
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """On the disk the project is on: a folder in memory would flatter."""
+    parent = machine.ROOT / ".local"
+    parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix="bench-") as folder:
+        yield Path(folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
