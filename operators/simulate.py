@@ -8,7 +8,7 @@ agreed to everything, and neither caps nor quiet hours apply, unless the test sa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -26,9 +26,10 @@ from operators.tracing import TracingEngine
 from operators.windows import Window
 from state.customer import Consent, Customer, Traits
 from state.decisions import Cause, Decision
+from state.decode import Decoder, Rejected
 from state.events import Event
 from state.ids import Ids
-from state.instants import parse_instant
+from state.instants import format_instant, parse_instant
 from state.passages import NEVER
 
 START = parse_instant("2026-01-05T12:00:00Z")  # a Monday noon
@@ -58,6 +59,7 @@ class Simulation:
     topics: tuple[str, ...] = ("marketing",)
     happened: tuple[tuple[timedelta, Event], ...] = ()
     start: int = START
+    consents: tuple[str, ...] | None = None  # channel/topic; None: every channel of `topics`
 
     def at(self, after: timedelta, event: Event) -> Simulation:
         """Let an event happen so long after the start.  The time it carries itself does not count."""
@@ -65,6 +67,14 @@ class Simulation:
 
     def without_consent(self) -> Simulation:
         return replace(self, agreed=False)
+
+    def who_agreed_to(self, *places: str) -> Simulation:
+        """Consent to these alone, each as `channel/topic`."""
+        return replace(self, consents=places)
+
+    def who_is(self, traits: Traits) -> Simulation:
+        """Addresses, name, locale and time zone; what is left out is unknown."""
+        return replace(self, traits=traits)
 
     def without_address(self) -> Simulation:
         return replace(self, traits=Traits())
@@ -130,9 +140,29 @@ class Simulation:
     def _customer(self) -> Customer:
         customer = Customer(id=self.customer_id, traits=msgspec.structs.replace(self.traits))
         if self.agreed:
-            words = {f"{channel}/{topic}": Consent(True, 0, "agreed") for channel in _CHANNELS for topic in self.topics}
-            customer.consents = words
+            everywhere = tuple(f"{channel}/{topic}" for channel in _CHANNELS for topic in self.topics)
+            places = everywhere if self.consents is None else self.consents
+            customer.consents = {place: Consent(True, 0, "agreed") for place in places}
         return customer
+
+
+def happening(name: str, /, **properties: Any) -> Event:
+    """An event as the shop's tracker sends it, read by the same decoder as in production.
+
+    `happening("Product Added", product_id="p1", price=19.99, cart_id="k1")`.  Raises `ValueError` where the
+    decoder would set it aside.
+    """
+    wire = {"type": "track", "event": name, "timestamp": format_instant(START), "properties": properties}
+    return decoded(wire, START)
+
+
+def decoded(wire: Mapping[str, Any], at: int, currency: str = "PLN") -> Event:
+    """The event in a whole message of Segment's spec; without a `messageId` it has no id yet."""
+    raw = msgspec.json.encode({"userId": "somebody", **wire})
+    event = Decoder(currency).decode(raw, key=None, topic="simulation", partition=0, offset=0, now=at, clock="replay")
+    if isinstance(event, Rejected):
+        raise ValueError(event.error)
+    return event if wire.get("messageId") else msgspec.structs.replace(event, id="")
 
 
 def simulate(*flows: Flow[Any], windows: Sequence[Window] = ()) -> Simulation:

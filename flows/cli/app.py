@@ -8,7 +8,7 @@ import typer
 
 from config import ConfigError
 from flows.catalog import CatalogError
-from flows.cli import dead_letters, imports, reading, running
+from flows.cli import dead_letters, imports, reading, running, simulating
 from flows.supervisor_start import ParkedNowhere
 from operators.shard import SourceGap
 from state.records import LogError
@@ -28,6 +28,7 @@ app.command()(running.serve)
 app.command()(running.replay)
 app.command("import")(imports.import_)
 app.command("flows")(reading.flows)
+app.command()(simulating.simulate)
 app.command()(reading.customer)
 app.command()(reading.decisions)
 app.command()(reading.status)
