@@ -83,11 +83,10 @@ def _open(customer: Customer, event: ev.ProductEvent) -> Cart | None:
     """The cart an event is about; None where the event is older than the cart's order or emptying."""
     cart = customer.carts.get(event.cart_id)
     if cart is None:
-        cart = Cart(event.cart_id, event.at)
-        if event.at < customer.unmatched_order_at:
-            # The order came first, and this is the cart it closed.
-            cart.ordered_at, customer.unmatched_order_at = customer.unmatched_order_at, 0
-        _keep(customer, cart)
+        cart = _keep(customer, Cart(event.cart_id, event.at))
+    if max(cart.ordered_at, cart.emptied_at) <= event.at < customer.unmatched_order_at:
+        # The order came first, and this is the cart it closed.
+        cart.ordered_at, customer.unmatched_order_at = customer.unmatched_order_at, 0
     return None if event.at < cart.ordered_at or event.at < cart.emptied_at else cart
 
 
@@ -106,8 +105,14 @@ def _changed_last(customer: Customer, at: int) -> Cart | None:
     found: Cart | None = None
     last = -1
     for cart in customer.carts.values():
-        changed = max((line.changed_at for line in cart.lines if line.changed_at <= at), default=-1)
-        if changed > last or (changed == last and found is not None and changed >= 0 and cart.cart_id > found.cart_id):
+        if not cart.lines:
+            continue
+        if cart.changed_at <= at:
+            changed = cart.changed_at
+        else:
+            # It changed again since; what is known of before is when its lines did.
+            changed = max((line.changed_at for line in cart.lines if line.changed_at <= at), default=-1)
+        if changed >= 0 and changed >= last:
             found, last = cart, changed
     return found
 
@@ -115,6 +120,8 @@ def _changed_last(customer: Customer, at: int) -> Cart | None:
 def _changed(customer: Customer, cart: Cart, event: ev.ProductEvent) -> tuple[Event, ...]:
     if event.at >= cart.changed_at or not cart.changed_by:
         cart.changed_at, cart.changed_by = event.at, event.id
+        # The order of the carts is the order of their changes, which tells those of one instant apart.
+        customer.carts[cart.cart_id] = customer.carts.pop(cart.cart_id)
     if cart.lines:
         return (_as_it_is(customer, cart, event),)
     cart.emptied_at = max(cart.emptied_at, event.at)

@@ -1,7 +1,8 @@
 """What `abandoned_cart` and `welcome` ought to decide, worked out without any of the engine.
 
-Plain loops over one visitor's events in order of time.  It knows the meaning of the flows as the
-documentation tells it, for customers with an address and consent, without caps and quiet hours.
+Plain loops over one visitor's events in order of time, in two passes: first what became of each of her
+carts and when, then which messages fall into the quiet between two changes.  It knows the meaning of the
+flows as the documentation tells it, without caps, quiet hours, holdout and suppression.
 """
 
 from __future__ import annotations
@@ -11,78 +12,165 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
-Expected = tuple[str, str, int]  # customer, message, at (ms)
+DECIMALS = {"JPY": 0, "KWD": 3}
+Json = dict[str, Any]
+Timed = tuple[int, Json]
 
 
-def read(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
+class Expected(NamedTuple):
+    customer: str
+    flow: str
+    message: str
+    at: int
+    outcome: str
+    reason: str
+
+
+def read(path: Path) -> Iterator[Json]:
+    """The events of a file, amounts exact."""
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
         for line in lines:
-            yield json.loads(line)
+            yield json.loads(line, parse_float=Decimal)
+
+
+def decided(path: Path) -> list[Expected]:
+    """What a file of decisions says, in the oracle's words."""
+    return [
+        Expected(
+            told["customer"],
+            told["flow"],
+            told["message"],
+            instant(told["at"]),
+            told["outcome"],
+            told.get("reason", ""),
+        )
+        for told in read(path)
+    ]
 
 
 def instant(text: str) -> int:
     return round(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
 
 
-def expected(events: Iterable[dict[str, Any]], play_out: int) -> set[Expected]:
-    by_visitor: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
-    seen: set[str] = set()
+def expected(events: Iterable[Json], play_out: int, currency: str = "PLN") -> list[Expected]:
+    """All decisions up to `play_out` milliseconds after the last event, sorted."""
+    by_visitor: dict[str, list[Timed]] = defaultdict(list)
+    seen: set[tuple[str, str]] = set()
     last = 0
     for event in events:
-        if event["messageId"] in seen:
-            continue
-        seen.add(event["messageId"])
+        visitor = event.get("userId") or event["anonymousId"]
         at = instant(event["timestamp"])
         last = max(last, at)
-        by_visitor[event["userId"]].append((at, event))
-    found: set[Expected] = set()
+        if (visitor, event["messageId"]) not in seen:
+            seen.add((visitor, event["messageId"]))
+            by_visitor[visitor].append((at, event))
+    found: list[Expected] = []
     for visitor, mine in by_visitor.items():
-        mine.sort(key=lambda entry: entry[0])
-        found |= {(visitor, message, at) for message, at in carts(mine, last + play_out)}
-        found |= {(visitor, message, at) for message, at in welcomes(mine, last + play_out)}
-    return found
+        mine.sort(key=lambda entry: entry[0])  # of the same instant, as they came
+        for message, due in cart_messages(mine, last + play_out, currency):
+            found.append(Expected(visitor, "abandoned_cart", message, due, *objection(mine, due)))
+        for message, due, after in welcomes(mine, last + play_out):
+            found.append(Expected(visitor, "welcome", message, due, *objection(mine, due, after)))
+    return sorted(found)
 
 
-def carts(mine: list[tuple[int, dict[str, Any]]], end: int) -> Iterator[tuple[str, int]]:
-    basket: dict[str, tuple[int, float]] = {}
-    ladder: list[tuple[int, str]] = []
-    for at, event in [*mine, (end + 1, {"event": "the end"})]:
-        while ladder and ladder[0][0] < at:
-            due, message = ladder.pop(0)
-            yield message, due
-        props = event.get("properties", {})
-        changed = False
-        if event.get("event") == "Product Added":
-            had, price = basket.get(props["product_id"], (0, 0.0))
-            basket[props["product_id"]] = (had + props.get("quantity", 1), props.get("price", price))
-            changed = True
-        elif event.get("event") == "Product Removed" and basket:
-            left = basket.get(props["product_id"], (0, 0.0))[0] - props.get("quantity", 10**9)
-            if left > 0:
-                basket[props["product_id"]] = (left, basket[props["product_id"]][1])
-            else:
-                basket.pop(props["product_id"], None)
-            changed = True
-        elif event.get("event") == "Order Completed":
-            basket, ladder = {}, []
-        if changed:
-            worth = sum(quantity * price for quantity, price in basket.values())
+def cart_messages(mine: list[Timed], end: int, currency: str) -> Iterator[tuple[str, int]]:
+    for changes in cart_histories(mine, currency).values():
+        for n, (at, worth) in enumerate(changes):
+            if worth is None:
+                continue
+            quiet_until = changes[n + 1][0] if n + 1 < len(changes) else end + 1
             second = "cart_offer" if worth >= 100 else "cart_reminder_2"
-            ladder = [(at + HOUR, "cart_reminder"), (at + 24 * HOUR, second), (at + 72 * HOUR, "cart_last_call")]
-            if not basket:
-                ladder = []
+            for after, message in ((1, "cart_reminder"), (24, second), (72, "cart_last_call")):
+                # An event of the same instant goes first, so the message must come before it.
+                if at + after * HOUR < quiet_until and at + after * HOUR <= end:
+                    yield message, at + after * HOUR
 
 
-def welcomes(mine: list[tuple[int, dict[str, Any]]], end: int) -> Iterator[tuple[str, int]]:
-    granted = [at for at, event in mine if event.get("event") == "Consent Granted"]
-    if granted:
-        yield "welcome", granted[0]
-        due = granted[0] + 3 * DAY
-        bought = any(event.get("event") == "Order Completed" and granted[0] <= at <= due for at, event in mine)
+def cart_histories(mine: list[Timed], currency: str) -> dict[str, list[tuple[int, Decimal | None]]]:
+    """Of each cart, when it changed and what it was worth then; None where it was emptied or bought."""
+    inside: dict[str, dict[str, tuple[int, Decimal, str]]] = defaultdict(dict)
+    priced_in: dict[str, str] = {}
+    changed: list[str] = []  # carts in the order of their last change
+    histories: dict[str, list[tuple[int, Decimal | None]]] = defaultdict(list)
+    for at, event in mine:
+        name, props = event.get("event"), event.get("properties", {})
+        cart = props.get("cart_id") or ""
+        basket = inside[cart]
+        if name == "Order Completed":
+            if not cart:
+                open_ones = [each for each in changed if inside[each]]
+                if not open_ones:
+                    continue
+                cart = open_ones[-1]
+            inside[cart] = {}
+            histories[cart].append((at, None))
+            continue
+        if name == "Product Added":
+            product = props["product_id"]
+            had, price, unit = basket.get(product, (0, Decimal(0), ""))
+            quantity = 1 if props.get("quantity") is None else props["quantity"]
+            if props.get("price") is not None and had + quantity:
+                unit = props.get("currency") or currency
+                price, priced_in[cart] = rounded(props["price"], unit), unit
+            basket[product] = (had + quantity, price, unit)
+        elif name == "Product Removed":
+            product, quantity = props["product_id"], props.get("quantity")
+            if product in basket:
+                had, price, unit = basket[product]
+                basket[product] = (0 if quantity is None else had - quantity, price, unit)
+        else:
+            continue
+        inside[cart] = basket = {product: line for product, line in basket.items() if line[0] > 0}
+        changed = [*(each for each in changed if each != cart), cart]
+        if basket:
+            worth = sum((n * price for n, price, unit in basket.values() if unit == priced_in.get(cart)), Decimal(0))
+            histories[cart].append((at, worth))
+        else:
+            histories[cart].append((at, None))
+    return histories
+
+
+def rounded(price: Any, currency: str) -> Decimal:
+    return Decimal(str(price)).quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), rounding=ROUND_HALF_EVEN)
+
+
+def welcomes(mine: list[Timed], end: int) -> Iterator[tuple[str, int, int | None]]:
+    """Message, moment, and after which of her events it is decided where that is at once."""
+    for n, (at, event) in enumerate(mine):
+        props = event.get("properties", {})
+        if event.get("event") != "Consent Granted":
+            continue
+        if (props.get("channel") or "email", props.get("topic") or "marketing") != ("email", "marketing"):
+            continue
+        yield "welcome", at, n
+        due = at + 3 * DAY
+        bought = any(other.get("event") == "Order Completed" and at <= then <= due for then, other in mine)
         if not bought and due <= end:
-            yield "welcome_picks", due
+            yield "welcome_picks", due, None
+        return
+
+
+def objection(mine: list[Timed], due: int, after: int | None = None) -> tuple[str, str]:
+    """What speaks against a marketing mail at this moment: no address, or no consent."""
+    email, agreed = "", False
+    for n, (at, event) in enumerate(mine):
+        if at > due or (after is not None and n > after):
+            break
+        props = event.get("properties", {})
+        if event["type"] == "identify" and event["traits"].get("email") is not None:
+            email = event["traits"]["email"]
+        channel, topic = props.get("channel"), props.get("topic")
+        if event.get("event") == "Consent Granted":
+            agreed = agreed or ((channel or "email", topic or "marketing") == ("email", "marketing"))
+        elif event.get("event") in ("Consent Withdrawn", "Unsubscribed"):
+            agreed = agreed and not (channel in (None, "", "email") and topic in (None, "", "marketing"))
+    if not email:
+        return "skip", "no_address"
+    return ("send", "") if agreed else ("skip", "no_consent")

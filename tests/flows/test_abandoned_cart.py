@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 from flows.abandoned_cart import abandoned_cart
 from operators.flow import days, hours, minutes
@@ -10,6 +11,7 @@ from operators.guards import Rules
 from operators.simulate import Simulation, Told, simulate
 from state.events import ConsentWithdrawn, OrderCompleted, ProductAdded, ProductRemoved
 from state.money import Money
+from tests.operators.shards import DAY, MINUTE, START, agrees, desk, identify, track
 
 
 def added(product: str = "p1", price: int | None = 1999, *, quantity: int = 1, cart: str = "k1") -> ProductAdded:
@@ -151,3 +153,44 @@ def test_a_reminder_that_is_too_late_is_decided_expired() -> None:
     decided = filled().under(long_night).decided(until=days(1))
     assert decided[:1] == [Told(hours(1), "cart_reminder", "defer", "quiet_hours")]
     assert Told(hours(24), "cart_reminder", "skip", "expired") in decided
+
+
+def test_an_order_without_a_cart_closes_the_one_something_was_last_taken_out_of() -> None:
+    two = simulate(abandoned_cart).at(minutes(0), added("p1", cart="k1")).at(minutes(1), added("p2", cart="k1"))
+    two = two.at(minutes(2), added("p3", cart="k2")).at(minutes(3), removed("p2", cart="k1")).at(minutes(4), ordered())
+    assert [told.after for told in two.play_out()] == [minutes(62), minutes(2) + hours(24), minutes(2) + hours(72)]
+
+
+def test_of_two_carts_changed_in_one_instant_an_order_closes_the_one_that_came_last() -> None:
+    for first, last in (("k1", "k2"), ("k2", "k1")):
+        both = simulate(abandoned_cart).at(hours(0), added(cart=first, price=10_000)).at(hours(0), added(cart=last))
+        assert "cart_offer" in [told.message for told in both.at(minutes(5), ordered()).play_out()]
+
+
+def test_an_emptied_cart_is_not_what_was_ordered() -> None:
+    two = filled().at(minutes(1), added(cart="k2")).at(minutes(2), removed(cart="k2")).at(minutes(3), ordered())
+    assert two.play_out() == []
+
+
+def test_what_is_in_another_currency_does_not_count_toward_an_offer() -> None:
+    euros = ProductAdded(product_id="p2", price=Money(100, "EUR"), cart_id="k1")
+    cart = simulate(abandoned_cart).at(hours(0), added(price=20_000)).at(minutes(1), euros)
+    assert cart.play_out()[1].message == "cart_reminder_2"
+
+
+def test_a_hundred_yen_are_worth_a_hundred() -> None:
+    yen = ProductAdded(product_id="p1", price=Money(100, "JPY"), cart_id="k1")
+    assert simulate(abandoned_cart).at(hours(0), yen).play_out()[1].message == "cart_offer"
+
+
+def test_what_was_added_before_an_order_but_told_after_it_does_not_reopen_the_cart(tmp_path: Path) -> None:
+    regular = [
+        track("anna", START, "Product Added", product_id="p1"),
+        track("anna", START + 5 * MINUTE, "Order Completed", order_id="o1"),
+        track("anna", START + 30 * MINUTE, "Order Completed", order_id="o2"),
+        track("anna", START + 20 * MINUTE, "Product Added", product_id="p2"),
+    ]
+    with desk(tmp_path, abandoned_cart, clock="replay", wall=START + 9 * DAY) as shop:
+        shop.events(identify("anna"), agrees("anna"), *regular)
+        shop.clock_at(START + 5 * DAY)
+        assert shop.decided("anna") == []

@@ -1,0 +1,174 @@
+"""Made-up histories of a few visitors, and a shard that plays them, for properties of what is decided."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from flows.abandoned_cart import abandoned_cart
+from flows.welcome import welcome
+from state.instants import format_instant, parse_instant
+from tests.flows.oracle import DAY, Expected
+from tests.operators.shards import START, Desk, desk
+
+STEP = 30 * 60_000  # times lie on this grid, so that changes, orders and reminders often meet
+PLAY_OUT = 30 * DAY
+Json = dict[str, Any]
+
+carts = st.sampled_from(["", "", "k1", "k2"])
+products = st.sampled_from(["p1", "p2", "p3"])
+prices = st.sampled_from([None, "0", "19.99", "33.34", "50", "99.995", "100", "5000"])
+currencies = st.sampled_from([None, None, None, "PLN", "EUR", "JPY"])
+
+
+def track(event: str, **properties: Any) -> Json:
+    return {"type": "track", "event": event, "properties": {k: v for k, v in properties.items() if v is not None}}
+
+
+def identify(email: str | None) -> Json:
+    return {"type": "identify", "traits": {} if email is None else {"email": email}}
+
+
+added = st.builds(
+    lambda product, price, currency, quantity, cart: track(
+        "Product Added",
+        product_id=product,
+        price=None if price is None else Decimal(price),
+        currency=currency,
+        quantity=quantity,
+        cart_id=cart,
+    ),
+    products,
+    prices,
+    currencies,
+    st.sampled_from([None, None, 0, 1, 2, 3]),
+    carts,
+)
+removed = st.builds(
+    lambda product, quantity, cart: track("Product Removed", product_id=product, quantity=quantity, cart_id=cart),
+    products,
+    st.sampled_from([None, 0, 1, 2]),
+    carts,
+)
+ordered = st.builds(
+    lambda cart: track("Order Completed", order_id="o", cart_id=cart), st.sampled_from(["", "", "k1", "k2", "k9"])
+)
+words = st.one_of(
+    st.sampled_from([identify("anna@example.com"), identify(None), identify("")]),
+    st.builds(
+        lambda name, channel, topic: track(name, channel=channel, topic=topic),
+        st.sampled_from(["Consent Granted", "Consent Granted", "Consent Withdrawn", "Unsubscribed"]),
+        st.sampled_from([None, "email", "email", "sms"]),
+        st.sampled_from([None, "marketing", "marketing", "news"]),
+    ),
+)
+seen = st.builds(lambda product: track("Product Viewed", product_id=product), products)
+happenings = st.one_of(added, added, added, removed, ordered, words, seen)
+
+
+@st.composite
+def in_order(draw: st.DrawFn) -> list[Json]:
+    """Up to thirty events of two visitors in order of time, some of them told twice."""
+    count = draw(st.integers(1, 30))
+    at, history = START, list[Json]()
+    for n in range(count):
+        at += draw(st.sampled_from([0, 0, 1, 2, 2, 3, 46, 47, 48, 100, 144])) * STEP
+        history.append(stamped(draw(happenings), draw(st.sampled_from(["anna", "anna", "berta"])), at, n))
+    for again in draw(st.lists(st.integers(0, count - 1), max_size=4)):
+        history.insert(draw(st.integers(again + 1, len(history))), history[again])
+    return history
+
+
+def stamped(event: Json, customer: str, at: int, n: int) -> Json:
+    return {**event, "userId": customer, "messageId": f"m{n}", "timestamp": format_instant(at)}
+
+
+class Stage:
+    """One shard that plays many histories, each with visitors and a time of its own."""
+
+    def __init__(self, shop: Desk) -> None:
+        self._shop = shop
+        self._plays = 0
+        self._from = START
+
+    def play(self, history: Sequence[Json], looks: Sequence[int] = (), play_out: int = PLAY_OUT) -> list[Expected]:
+        """What is decided about a history; the clock is told how far the log reached after these many events."""
+        shop, later, suffix = self._shop, self._from - START, f"-{self._plays}"
+        reached = 0
+        for n, event in enumerate(history, 1):
+            at = parse_instant(event["timestamp"]) + later
+            body = {**event, "userId": event["userId"] + suffix, "timestamp": format_instant(at)}
+            shop.records([(body["userId"].encode(), json.dumps(body, default=str).encode())], "clickstream")
+            reached = max(reached, at)
+            if n in looks:
+                shop.clock_at(reached)
+        shop.clock_at(reached)
+        shop.clock_at(reached + play_out + 1)
+        self._plays += 1
+        self._from = reached + play_out + DAY - (reached + play_out - START) % DAY
+        made, shop.shard.made = shop.shard.made, []
+        assert shop.shard.letters == []
+        return sorted(
+            Expected(
+                told.customer.removesuffix(suffix),
+                told.flow,
+                told.message,
+                parse_instant(told.at) - later,
+                told.outcome,
+                told.reason,
+            )
+            for told in made
+        )
+
+
+@contextmanager
+def stage(folder: Path) -> Iterator[Stage]:
+    far = parse_instant("9000-01-01T00:00:00Z")
+    with desk(folder, abandoned_cart, welcome, clock="replay", wall=far, publishes=False) as shop:
+        yield Stage(shop)
+
+
+@st.composite
+def one_hour(draw: st.DrawFn) -> list[Json]:
+    """Additions and orders within one hour, at times of their own; either of one cart or of carts with names."""
+    minutes = draw(st.lists(st.integers(1, 55), min_size=1, max_size=10, unique=True))
+    carts_here = draw(st.sampled_from([[""], ["k1", "k2"]]))
+    return [
+        stamped(
+            draw(
+                st.one_of(
+                    st.just(added_product(f"p{n}", draw(st.sampled_from(carts_here)))),
+                    st.just(track("Order Completed", order_id="o", cart_id=draw(st.sampled_from(carts_here)))),
+                )
+            ),
+            "anna",
+            START + minute * 60_000,
+            n,
+        )
+        for n, minute in enumerate(sorted(minutes))
+    ]
+
+
+@st.composite
+def additions_and_orders(draw: st.DrawFn) -> list[Json]:
+    """Of one cart, over days, each at a time of its own."""
+    halves = draw(st.lists(st.integers(1, 300), min_size=1, max_size=12, unique=True))
+    return [
+        stamped(
+            draw(st.sampled_from([added_product(f"p{n}"), track("Order Completed", order_id="o")])),
+            "anna",
+            START + half * STEP,
+            n,
+        )
+        for n, half in enumerate(sorted(halves))
+    ]
+
+
+def added_product(product: str, cart: str = "") -> Json:
+    return track("Product Added", product_id=product, price="40", cart_id=cart)
