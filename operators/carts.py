@@ -7,7 +7,7 @@ than the order or the emptying of a cart no longer touches it.
 
 from __future__ import annotations
 
-from copy import copy
+import msgspec
 
 from state import events as ev
 from state.carts import LINES_MAX, Cart, CartChanged, CartEmptied, CartOrdered, Line
@@ -146,6 +146,6 @@ def _as_it_is(customer: Customer, cart: Cart, event: Event) -> CartChanged:
         locale=event.locale,
         time_zone=event.time_zone,
         cart_id=cart.cart_id,
-        lines=tuple(map(copy, cart.lines)),
+        lines=tuple([msgspec.structs.replace(line) for line in cart.lines]),
         currency=cart.currency,
     )

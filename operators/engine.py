@@ -227,9 +227,8 @@ class Engine:
             wait, rest = found
             event = event_codec.decode(passage.event)
             _remove(customer, passage)
-            self._move(
-                turn, flow, passage, journey.arrive(wait, rest, self._journey(customer, flow, event, fact.at)), fact.at
-            )
+            moved = journey.arrive(wait, rest, self._journey(customer, flow, event, fact.at))
+            self._move(turn, flow, passage, moved, fact.at)
         if customer.pending and any(_matches(trigger, fact, customer, lenient) for trigger in flow.leave):
             # Messages put off after their passage was through.
             for pending in customer.pending:

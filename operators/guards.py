@@ -11,6 +11,8 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 from operators.flow import Template
 from operators.local_time import minute_of_day, next_minute_of_day
 from state.customer import Customer
@@ -39,8 +41,7 @@ class Verdict(NamedTuple):
     until: int = 0
 
 
-@dataclass(slots=True)
-class Ask:
+class Ask(msgspec.Struct):
     """May this message go to this customer at this moment?
 
     `at` is when the message was first decided; `moment` is now, by the decision's clock; `latest` is

@@ -7,7 +7,6 @@ due, so consent, quiet hours and expiry always count as they are then.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -35,8 +34,7 @@ SENT_MAX = 64
 _MONTH_MS = 30 * 86_400_000
 
 
-@dataclass(slots=True)
-class Turn:
+class Turn(msgspec.Struct):
     """One transition of one customer: whom it moves, when (wall), because of what, and what it leads to."""
 
     customer: Customer
@@ -45,7 +43,7 @@ class Turn:
     cause: Cause
     appended_at: float = 0.0
     stalled: bool = False
-    won: dict[int, int] = field(default_factory=dict)
+    won: dict[int, int] = {}
 
 
 class Sending:

@@ -58,14 +58,11 @@ class CartChanged(CartEvent, frozen=True, kw_only=True, array_like=True, tag="ca
     @property
     def total(self) -> Money:
         """What is in the cart, in its currency; lines without a price or in another currency count as nothing."""
-        return Money(
-            sum(
-                line.quantity * line.price.minor
-                for line in self.lines
-                if line.price is not None and line.price.currency == self.currency
-            ),
-            self.currency,
-        )
+        minor = 0
+        for line in self.lines:
+            if line.price is not None and line.price.currency == self.currency:
+                minor += line.quantity * line.price.minor
+        return Money(minor, self.currency)
 
 
 class CartEmptied(CartEvent, frozen=True, kw_only=True, array_like=True, tag="cart_emptied"):

@@ -18,6 +18,7 @@ from state.passages import NEVER, Passage, Pending
 RECENT_IDS_MAX = 256
 CARTS_MAX = 20
 EARLY_RESULTS_MAX = 64
+_RECENT_BYTES_MAX = RECENT_IDS_MAX * EVENT_HASH_BYTES
 
 
 class Consent(msgspec.Struct, gc=False, array_like=True):
@@ -88,7 +89,8 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
         return found != -1
 
     def remember(self, event_hash: bytes) -> None:
-        self.recent = (self.recent + event_hash)[-RECENT_IDS_MAX * EVENT_HASH_BYTES :]
+        recent = self.recent + event_hash
+        self.recent = recent if len(recent) <= _RECENT_BYTES_MAX else recent[-_RECENT_BYTES_MAX:]
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -7,10 +7,13 @@ nobody without the secret can tell whether a given customer is behind an id.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from hashlib import blake2b
 
 CUSTOMER_HASH_BYTES = 16
 EVENT_HASH_BYTES = 8
+CUSTOMERS_REMEMBERED_MAX = 32_768
 _SHARE_STEPS = 1 << 53
 _event = blake2b(digest_size=EVENT_HASH_BYTES).copy  # to copy one that is set up costs less than to set one up
 
@@ -25,7 +28,10 @@ def event_hash(event_id: str) -> bytes:
 class Ids:
     """The keyed hashes of one deployment."""
 
-    __slots__ = ("_address", "_customer", "_passage", "_share")
+    __slots__ = ("_address", "_customer", "_passage", "_share", "customer")
+
+    customer: Callable[[bytes], bytes]
+    """The store key of a customer, from the UTF-8 of her id: 16 bytes."""
 
     def __init__(self, secret: bytes) -> None:
         def keyed(purpose: bytes, size: int) -> blake2b:
@@ -35,9 +41,10 @@ class Ids:
         self._passage = keyed(b"passage", 16)
         self._share = keyed(b"share", 8)
         self._address = keyed(b"address", 8)
+        # Asked for by the source, to find the shard, and by the shard; people come back soon.
+        self.customer = lru_cache(CUSTOMERS_REMEMBERED_MAX)(self._hash)
 
-    def customer(self, customer: bytes) -> bytes:
-        """The store key of a customer, from the UTF-8 of her id: 16 bytes."""
+    def _hash(self, customer: bytes) -> bytes:
         digest = self._customer.copy()
         digest.update(customer)
         return digest.digest()

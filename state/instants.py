@@ -37,4 +37,4 @@ def parse_instant(text: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _minute_text(minute: int) -> str:
-    return (_EPOCH + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:")
+    return (_NAIVE_EPOCH + timedelta(minutes=minute)).isoformat()[:17]
