@@ -50,6 +50,7 @@ class Replay:
     play_out: int = 0
     workers: int = 1
     batch_size: int = BATCH_SIZE
+    shards: int = SHARDS
     sends: bool = False  # hand the messages to the configured log, for its couriers
 
 
@@ -106,7 +107,7 @@ def _work(
         clock="replay",
         processes=1,  # the first worker alone reads, and tells the time
         started_ms=round(time.time() * 1000),
-        cache_customers=max(16, settings.store.customers_cached // SHARDS),
+        cache_customers=max(16, settings.store.customers_cached // plan.shards),
         publishes=False,
     )
     writer = doors.open_writer(settings) if plan.sends else None
@@ -116,17 +117,17 @@ def _work(
     sources: list[FileSource] = []
 
     def open_shard(number: int) -> Shard:
-        store = ShardStore.open(data_dir, number, SHARDS, resources=resources)
+        store = ShardStore.open(data_dir, number, plan.shards, resources=resources)
         shards.append(Shard(number, store, around))
         return shards[-1]
 
     def open_source(worker: int, _: int) -> FileSource:
-        router = Router(ids, SHARDS)
+        router = Router(ids, plan.shards)
         sources.append(
             FileSource(
                 plan.files,
                 router,
-                SHARDS,
+                plan.shards,
                 started_ms=around.started_ms,
                 first=worker == 0,
                 batch_size=plan.batch_size,
@@ -152,7 +153,7 @@ def _work(
             progress(sources[0].read)
 
     spare_the_collector()
-    flow = dataflow.build(open_source, open_shard, SHARDS, publisher=None, stop=Stop(), on_decided=on_decided)
+    flow = dataflow.build(open_source, open_shard, plan.shards, publisher=None, stop=Stop(), on_decided=on_decided)
     dataflow.run(flow, addresses, process)
     if writer is not None:
         writer.flush(60)

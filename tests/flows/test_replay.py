@@ -1,0 +1,135 @@
+"""`impuls replay` as a user runs it: what the oracle says, however the work is cut and shared out."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from config import load
+from flows.cli_replay import Replay, replay
+from flows.demo_shop import Shop
+from state.instants import parse_instant
+from tests.flows.commands import impuls
+from tests.flows.oracle import DAY, decided, expected, read
+
+UNBOUND = {"IMPULS_GUARDS__MARKETING_CAP": "none", "IMPULS_GUARDS__QUIET_HOURS": "none"}
+MONDAY = parse_instant("2026-01-05T08:00:00Z")
+RETAILROCKET = Path(os.environ.get("IMPULS_DATA", "no folder")) / "retailrocket_events.csv.gz"
+CUT = 5_000
+
+
+def played(events: Path, out: Path, *options: str, **environment: str) -> bytes:
+    """The decisions of a replay, caps and quiet hours off."""
+    ended = impuls(
+        "replay", events, "--out", out, "--play-out", "30d", *options, cwd=events.parent, **UNBOUND, **environment
+    )
+    assert ended.code == 0, ended.err
+    assert (out / "dead-letters.jsonl").read_bytes() == b""
+    return (out / "decisions.jsonl").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two weeks of a made-up shop."""
+    path = tmp_path_factory.mktemp("shop") / "shop.jsonl.gz"
+    with gzip.open(path, "wt", encoding="utf-8") as out:
+        for happening in Shop(7, 250, MONDAY, 14 * DAY).events():
+            out.write(json.dumps(happening.event) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def decisions(shop: Path) -> bytes:
+    return played(shop, shop.parent / "out")
+
+
+def test_a_replay_decides_what_the_oracle_decides(shop: Path, decisions: bytes) -> None:
+    found = decided(shop.parent / "out" / "decisions.jsonl")
+    assert {told.message for told in found} == {
+        *("welcome", "welcome_picks", "cart_reminder", "cart_reminder_2", "cart_offer", "cart_last_call")
+    }
+    assert {told.reason for told in found} == {"", "no_consent"}
+    assert sorted(found) == expected(read(shop), 30 * DAY)
+
+
+def test_decisions_stand_in_order_of_time_and_none_twice(decisions: bytes) -> None:
+    places = [(told["at"], told["decision_id"]) for told in map(json.loads, decisions.splitlines())]
+    assert places == sorted(set(places))
+    assert len({decision_id for _, decision_id in places}) == len(places)
+
+
+@pytest.mark.parametrize(
+    ("workers", "batch_size", "cached"),
+    [(1, 1, 50_000), (2, 5_000, 50_000), (2, 1, 50_000), (1, 777, 64), (2, 100_000, 64)],
+)
+def test_decisions_do_not_depend_on_workers_and_batches(
+    shop: Path, decisions: bytes, tmp_path: Path, workers: int, batch_size: int, cached: int
+) -> None:
+    again = played(
+        shop,
+        tmp_path,
+        *("--workers", str(workers), "--batch-size", str(batch_size)),
+        IMPULS_STORE__CUSTOMERS_CACHED=str(cached),
+    )
+    assert again == decisions
+
+
+@pytest.mark.parametrize("shards", [1, 5])
+def test_decisions_do_not_depend_on_the_number_of_shards(
+    shop: Path, decisions: bytes, tmp_path: Path, shards: int
+) -> None:
+    settings = load(None, UNBOUND)
+    secret = b"impuls replay without a secret of its own"
+    replay(Replay((shop,), tmp_path, settings, secret, play_out=30 * DAY, shards=shards))
+    assert (tmp_path / "decisions.jsonl").read_bytes() == decisions
+
+
+def test_a_shop_cut_into_two_files_is_the_same_shop(shop: Path, decisions: bytes, tmp_path: Path) -> None:
+    halves = [tmp_path / "views.jsonl", tmp_path / "the-rest.jsonl"]
+    with gzip.open(shop, "rt") as whole, halves[0].open("w") as views, halves[1].open("w") as rest:
+        for line in whole:
+            (views if "Product Viewed" in line else rest).write(line)
+    ended = impuls("replay", *halves, "--out", tmp_path / "out", "--play-out", "30d", cwd=tmp_path, **UNBOUND)
+    assert ended.code == 0, ended.err
+    assert sorted(decided(tmp_path / "out" / "decisions.jsonl")) == expected(read(shop), 30 * DAY)
+
+
+needs_data = pytest.mark.skipif(
+    not RETAILROCKET.is_file(), reason="IMPULS_DATA names no folder with retailrocket_events.csv.gz: not replayed"
+)
+
+
+@pytest.fixture(scope="module")
+def retailrocket(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("retailrocket")
+    ended = impuls("import", "retailrocket", RETAILROCKET, "--consent", "--to", "rr.jsonl.gz", cwd=folder)
+    assert ended.code == 0, ended.err
+    return folder / "rr.jsonl.gz"
+
+
+@needs_data
+@pytest.mark.timeout(300)
+def test_months_of_a_real_shop_are_decided_as_the_oracle_does_with_one_worker_and_with_two(retailrocket: Path) -> None:
+    one = played(retailrocket, retailrocket.parent / "one", "--batch-size", "5000")
+    found = decided(retailrocket.parent / "one" / "decisions.jsonl")
+    assert sorted(found) == expected(read(retailrocket), 30 * DAY)
+    assert {told.flow for told in found} == {"abandoned_cart", "welcome"}
+    assert played(retailrocket, retailrocket.parent / "two", "--workers", "2", "--batch-size", "5000") == one
+
+
+@needs_data
+@pytest.mark.timeout(300)
+def test_the_beginning_of_a_real_shop_event_by_event_is_decided_alike(retailrocket: Path, tmp_path: Path) -> None:
+    """Only the first 5,000 events: each batch of one costs a turn of the whole dataflow."""
+    cut = tmp_path / "cut.jsonl"
+    with gzip.open(retailrocket, "rt") as whole:
+        cut.write_text("".join(islice(whole, CUT)))
+    whole_batches = played(cut, tmp_path / "whole", "--batch-size", "5000")
+    assert played(cut, tmp_path / "single", "--batch-size", "1") == whole_batches
+    assert played(cut, tmp_path / "shared", "--batch-size", "1", "--workers", "2") == whole_batches
+    assert sorted(decided(tmp_path / "whole" / "decisions.jsonl")) == expected(read(cut), 30 * DAY)
