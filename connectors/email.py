@@ -28,24 +28,24 @@ class EmailProvider:
     ) -> None:
         self._sender = SmtpSender(settings)
         self._composer = Composer(settings.sender)
+        self._shop_name = self._composer.sender_name
         self._templates, self._tokens, self._wall = templates, tokens, wall
         self._public_url = public_url.rstrip("/")
 
     async def deliver(self, message: Message) -> Answer:
         link = self._unsubscribe_url(message) if message.kind == "marketing" else None
-        content = {**message.content, "unsubscribe_url": link or "", "shop_url": self._public_url}
+        ours = {"unsubscribe_url": link or "", "shop_url": self._public_url, "shop_name": self._shop_name}
         try:
-            rendered = self._templates.render(message.template, content, message.locale)
+            rendered = self._templates.render(message.template, {**message.content, **ours}, message.locale)
             mail = self._composer.compose(
                 to=message.address,
                 rendered=rendered,
                 message_id=message.message_id,
                 date=self._wall(),
                 unsubscribe_url=link,
-                template=message.template,
             )
         except RenderError as error:
-            return Answer("no_content", type(error).__name__)
+            return Answer("no_content", str(error))
         except BadAddress:
             return Answer("refused", "bad_address", permanent_address=True)
         except BadHeader:

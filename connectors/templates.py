@@ -1,184 +1,138 @@
-"""Templates: a folder each, compiled at start, rendered with data that is never a template itself.
+"""The templates of mails: read, checked and compiled once at the start, rendered for every message.
 
-`subject.txt`, `body.txt`, and `body.mjml` or `body.html`; a subfolder named by a language (`pl`) holds what differs
-for it.  Files whose folder begins with `_` are there for others to include.
+A template is a folder with `subject.txt`, `body.txt` and, if it likes, `body.mjml` or `body.html`; a folder in it with
+a locale's name (`pl`, `pt-BR`) holds the same files for those who read that. `_shared` holds what they include, by
+its bare name, and may have folders of locales too. What a template is given is data: rendered once, escaped in HTML.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from babel import Locale, UnknownLocaleError
-from babel.numbers import format_currency
-from jinja2 import ChainableUndefined, FileSystemLoader, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from mjml import mjml2html
+from babel import Locale
+from jinja2 import Template, UndefinedError
+from jinja2.exceptions import SecurityError
 
-OUTPUT_CHARS_MAX = 512 * 1024
-DEFAULT_LANGUAGE = "en"
-_TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
+from connectors.sandbox import Budget, RenderError, budget
+from connectors.template_files import Fault, Variant, read_all
+from connectors.wording import locale_or_none
 
+__all__ = ["RenderError", "Rendered", "TemplateFaults", "Templates"]
 
-class Fault(NamedTuple):
-    """Something wrong with a template."""
-
-    place: str
-    fact: str
-    way_out: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.fact}. {self.way_out}"
+SUBJECT_CHARS_MAX = 200
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_BLANK_LINES = re.compile(r"\n\s*\n\s*\n+")
 
 
 class TemplateFaults(ValueError):
-    """All that is wrong with a folder of templates."""
+    """All that is wrong with a folder of templates: `faults`, each with its place, the fact and the way out."""
 
     def __init__(self, faults: list[Fault]) -> None:
-        super().__init__("\n".join(map(str, faults)))
         self.faults = faults
+        super().__init__("\n".join(str(fault) for fault in faults))
 
 
-class RenderError(ValueError):
-    """A template could not be rendered with this content; never says which content."""
+class Rendered(NamedTuple):
+    """A message in words. `locale` is the language it is written in."""
 
-
-@dataclass(frozen=True)
-class Rendered:
+    template: str
+    locale: str
     subject: str
     text: str
-    html: str | None
-
-
-@dataclass(frozen=True)
-class _Compiled:
-    subject: Any
-    text: Any
-    html: Any
+    html: str | None = None
 
 
 class Templates:
-    """`names` are the templates there are; `render` takes the language nearest to a locale."""
+    """The templates of a deployment."""
 
-    def __init__(self, compiled: Mapping[str, Mapping[str, _Compiled]]) -> None:
-        self._compiled = compiled
-        self.names = frozenset(compiled)
+    def __init__(self, variants: Mapping[str, Mapping[str, Variant]], default_locale: str) -> None:
+        self._variants, self._default = variants, default_locale
 
     @classmethod
-    def load(cls, folder: Path) -> Templates:
-        """Compile every template in this folder.  Raises `TemplateFaults`."""
-        faults: list[Fault] = []
-        compiled: dict[str, dict[str, _Compiled]] = {}
-        if not folder.is_dir():
-            return cls({})
-        environments = _environments(folder)
-        for each in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("_")):
-            languages = {"": each} | {sub.name: sub for sub in sorted(each.iterdir()) if sub.is_dir()}
-            compiled[each.name] = {
-                language: made
-                for language, at in languages.items()
-                if (made := _compile(folder, each, at, environments, faults)) is not None
-            }
+    def load(cls, folder: Path, *, default_locale: str = "en") -> Templates:
+        """Read and compile all templates of a folder. Raises `TemplateFaults` with all that is wrong.
+
+        What stands in a template's folder itself is in `default_locale`, and for everybody who reads none of the
+        other locales.
+        """
+        variants, faults = read_all(folder, default_locale)
         if faults:
             raise TemplateFaults(faults)
-        return cls(compiled)
+        return cls(variants, default_locale)
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self._variants)
 
     def render(self, template: str, content: Mapping[str, Any], locale: str) -> Rendered:
-        """Raises `RenderError`."""
-        languages = self._compiled.get(template)
-        if not languages:
-            raise RenderError(f"there is no template {template}")
-        language = locale.replace("_", "-").split("-", 1)[0].casefold()
-        chosen = languages.get(language) or languages[""]
-        known = _locale(locale) if language in languages or language == DEFAULT_LANGUAGE else Locale(DEFAULT_LANGUAGE)
-        values = {**content, "price": partial(_price, known)}
-        try:
-            subject = " ".join(_bounded(chosen.subject, values).split())
-            html = _bounded(chosen.html, values) if chosen.html is not None else None
-            return Rendered(subject, _bounded(chosen.text, values), html)
-        except RenderError:
-            raise
-        except Exception as error:
-            raise RenderError(f"{template}: {type(error).__name__}") from None
+        """Put a message into words. `locale` may be anything a shop says. Raises `RenderError`."""
+        by_locale = self._variants.get(template)
+        if by_locale is None:
+            raise RenderError("there is no such template")
+        language, variant, formats = self._choose(by_locale, locale)
+        given = {**cleaned(content), "language": language}
+        subject = _one_line(_run(variant.subject, given, formats))
+        if not subject:
+            raise RenderError("its subject is empty")
+        given["subject"] = subject
+        text = _run(variant.text, given, formats).strip()
+        if not text:
+            raise RenderError("its text is empty")
+        html = _run(variant.html, given, formats) if variant.html is not None else None
+        return Rendered(template, language, subject, _BLANK_LINES.sub("\n\n", text) + "\n", html)
+
+    def _choose(self, by_locale: Mapping[str, Variant], wanted: str) -> tuple[str, Variant, Locale]:
+        """The variant for a reader, and the locale for its numbers: hers when the language is hers too."""
+        found = locale_or_none(wanted)
+        if found is not None:
+            for name in (f"{found.language}-{found.territory}", found.language):
+                if name in by_locale:
+                    return name, by_locale[name], found
+        default = by_locale[self._default]
+        if found is not None and found.language == default.formats.language:
+            return self._default, default, found
+        return self._default, default, default.formats
 
 
-def _bounded(template: Any, values: Mapping[str, Any]) -> str:
-    parts: list[str] = []
+def cleaned(value: Any) -> Any:
+    """The same content without control characters in its texts, so that none can end a line or turn its direction."""
+    if isinstance(value, str):
+        return _CONTROLS.sub(" ", value) if _CONTROLS.search(value) else value
+    if isinstance(value, Mapping):
+        return {key: cleaned(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [cleaned(each) for each in value]
+    return value
+
+
+def _run(template: Template, given: Mapping[str, Any], formats: Locale) -> str:
+    spending = Budget(formats)
+    token = budget.set(spending)
     size = 0
-    for part in template.generate(values):
-        size += len(part)
-        if size > OUTPUT_CHARS_MAX:
-            raise RenderError("the output is too long")
-        parts.append(part)
-    return "".join(parts)
-
-
-def _environments(folder: Path) -> dict[bool, Any]:
-    loader = FileSystemLoader(folder)
-    return {
-        escaped: ImmutableSandboxedEnvironment(
-            loader=loader, autoescape=escaped, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True
-        )
-        for escaped in (False, True)
-    }
-
-
-def _compile(
-    root: Path, base: Path, at: Path, environments: Mapping[bool, Any], faults: list[Fault]
-) -> _Compiled | None:
-    def found(name: str) -> Path | None:
-        return next((path for path in (at / name, base / name) if path.is_file()), None)
-
-    def text(name: str) -> Any:
-        path = found(name)
-        if path is None:
-            faults.append(Fault(str(at / name), "is missing", "Write it: every template has a subject and a text."))
-            return None
-        return _source(path.read_text(encoding="utf-8"), path, environments[False], faults)
-
-    html: Any = None
-    if (path := found("body.mjml")) is not None:
-        try:
-            markup = mjml2html(_inlined(path.read_text(encoding="utf-8"), root))
-        except Exception as error:
-            faults.append(Fault(str(path), f"is not MJML ({error})", "Correct it."))
-        else:
-            html = _source(markup, path, environments[True], faults)
-    elif (path := found("body.html")) is not None:
-        html = _source(path.read_text(encoding="utf-8"), path, environments[True], faults)
-    subject, body = text("subject.txt"), text("body.txt")
-    return None if subject is None or body is None else _Compiled(subject, body, html)
-
-
-def _source(source: str, path: Path, environment: Any, faults: list[Fault]) -> Any:
+    made = []
     try:
-        return environment.from_string(source)
-    except TemplateError as error:
-        line = getattr(error, "lineno", None)
-        faults.append(Fault(f"{path}:{line or 1}", str(error), "Correct the template."))
-        return None
+        for piece in template.generate(given):
+            size += len(piece)
+            if size > spending.chars_max:
+                raise RenderError("it makes more text than a template may")
+            made.append(piece)
+    except RenderError:
+        raise
+    except UndefinedError as error:
+        raise RenderError(str(error)) from error
+    except SecurityError as error:
+        raise RenderError("it calls what a template must not") from error
+    except Exception as error:  # whatever a template's own expressions raise
+        raise RenderError(f"it raised {type(error).__name__}") from error
+    finally:
+        budget.reset(token)
+    return "".join(made)
 
 
-_INCLUDE = re.compile(r'<mj-include path="([\w./-]+)" ?/>')
-
-
-def _inlined(source: str, root: Path) -> str:
-    return _INCLUDE.sub(lambda found: (root / found[1]).read_text(encoding="utf-8"), source)
-
-
-def _locale(text: str) -> Locale:
-    try:
-        return Locale.parse(text.replace("-", "_")) if _TAG.fullmatch(text) else Locale(DEFAULT_LANGUAGE)
-    except (UnknownLocaleError, ValueError):
-        return Locale(DEFAULT_LANGUAGE)
-
-
-def _price(locale: Locale, minor: object, currency: object, exponent: int = 2) -> str:
-    if not isinstance(minor, int) or not isinstance(currency, str) or not currency:
-        return ""
-    return format_currency(Decimal(minor).scaleb(-exponent), currency, locale=locale)
+def _one_line(text: str) -> str:
+    line = " ".join(_CONTROLS.sub(" ", unicodedata.normalize("NFC", text)).split())
+    return line if len(line) <= SUBJECT_CHARS_MAX else line[: SUBJECT_CHARS_MAX - 1].rstrip() + "…"

@@ -9,13 +9,12 @@ import signal
 import sys
 import time
 
-from connectors.templates import Templates
-from connectors.tokens import Tokens
-
 from config.settings import Settings
 from connectors.courier import MESSAGES, Courier
 from connectors.email import EmailProvider
 from connectors.lanes import Provider
+from connectors.templates import Templates
+from connectors.tokens import Tokens
 from flows import worker_doors as doors
 from flows.catalog import load
 from flows.worker_process import Beat, prepare, settings_for

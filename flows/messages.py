@@ -24,6 +24,7 @@ def cart_content(cart: CartChanged, customer: Customer) -> Mapping[str, Any]:
                     "name": line.name,
                     "quantity": line.quantity,
                     "price_minor": line.price.minor if line.price is not None else None,
+                    "currency": line.price.currency if line.price is not None else "",
                     "url": line.url,
                     "image_url": line.image_url,
                 }

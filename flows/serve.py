@@ -7,9 +7,9 @@ import logging
 import sys
 
 import uvicorn
-from connectors.tokens import Tokens
 
 from config.settings import Settings
+from connectors.tokens import Tokens
 from connectors.unsubscribe import app
 from flows import worker_doors as doors
 from flows.worker_process import prepare, settings_for

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from connectors.templates import TemplateFaults, Templates
 
 from config import ConfigError, load, show
 from config.faults import Unfit
 from config.values import duration_ms
+from connectors.templates import TemplateFaults, Templates
 from flows.catalog import Catalog, CatalogError
 from flows.catalog import load as load_catalog
 from flows.cli.options import Config, settings_of
