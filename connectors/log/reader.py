@@ -33,6 +33,7 @@ class LogReader:
             if tp not in self._cursors:
                 self._cursors[tp] = Cursor(self._root, tp, offset)
         self._names = {name(tp): tp for tp in self._cursors}
+        self._waiting &= self._cursors.keys()
         self._look_at = 0.0
 
     def poll(self, records_max: int) -> Sequence[Fetched]:
