@@ -23,10 +23,17 @@ RETAILROCKET = Path(os.environ.get("IMPULS_DATA", "no folder")) / "retailrocket_
 CUT = 5_000
 
 
-def played(events: Path, out: Path, *options: str, **environment: str) -> bytes:
+def played(events: Path | list[Path], out: Path, *options: str, cached: int = 50_000) -> bytes:
     """The decisions of a replay, caps and quiet hours off."""
     ended = impuls(
-        "replay", events, "--out", out, "--play-out", "30d", *options, cwd=events.parent, **UNBOUND, **environment
+        "replay",
+        *(events if isinstance(events, list) else [events]),
+        *("--out", out, "--play-out", "30d"),
+        *options,
+        cwd=out.parent,
+        IMPULS_GUARDS__MARKETING_CAP="none",
+        IMPULS_GUARDS__QUIET_HOURS="none",
+        IMPULS_STORE__CUSTOMERS_CACHED=str(cached),
     )
     assert ended.code == 0, ended.err
     assert (out / "dead-letters.jsonl").read_bytes() == b""
@@ -74,7 +81,7 @@ def test_decisions_do_not_depend_on_workers_and_batches(
         shop,
         tmp_path,
         *("--workers", str(workers), "--batch-size", str(batch_size)),
-        IMPULS_STORE__CUSTOMERS_CACHED=str(cached),
+        cached=cached,
     )
     assert again == decisions
 
@@ -94,8 +101,7 @@ def test_a_shop_cut_into_two_files_is_the_same_shop(shop: Path, decisions: bytes
     with gzip.open(shop, "rt") as whole, halves[0].open("w") as views, halves[1].open("w") as rest:
         for line in whole:
             (views if "Product Viewed" in line else rest).write(line)
-    ended = impuls("replay", *halves, "--out", tmp_path / "out", "--play-out", "30d", cwd=tmp_path, **UNBOUND)
-    assert ended.code == 0, ended.err
+    played(halves, tmp_path / "out")
     assert sorted(decided(tmp_path / "out" / "decisions.jsonl")) == expected(read(shop), 30 * DAY)
 
 
