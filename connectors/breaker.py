@@ -1,11 +1,12 @@
 """A circuit breaker for one provider: while it is down, nobody waits for it.
 
 After so many failures in a row the circuit opens: calls are answered at once.  After a pause one call
-probes; when it succeeds, the number of calls allowed at a time doubles from one.
+probes; from then on each that succeeds lets one more go at a time, so their number doubles with every round.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 FAILURES_MAX = 5
@@ -23,25 +24,30 @@ class CircuitBreaker:
         self._open_until = 0.0
         self._allowed = calls_max
         self._under_way = 0
+        self._changed = asyncio.Event()
 
-    def enter(self) -> float | None:
-        """Begin a call: None when it may go ahead, 0 while others are probing, else the seconds it stays open."""
-        now = self._clock()
-        if now < self._open_until:
-            return self._open_until - now
-        if self._under_way >= self._allowed:
-            return 0.0
-        self._under_way += 1
-        return None
+    async def enter(self) -> float:
+        """Begin a call, after those that probe where some do: 0 to go ahead, else the seconds it stays open."""
+        while True:
+            now = self._clock()
+            if now < self._open_until:
+                return self._open_until - now
+            if self._under_way < self._allowed:
+                self._under_way += 1
+                return 0.0
+            self._changed.clear()
+            await self._changed.wait()
 
     def succeeded(self) -> None:
         self._under_way -= 1
+        self._changed.set()
         self._failures, self._pause = 0, PAUSE_SECONDS_MIN
-        self._allowed = min(self._calls_max, max(1, self._allowed) * 2)
+        self._allowed = min(self._calls_max, self._allowed + 1)
 
     def failed(self) -> None:
         """The provider could not be reached, or did not answer; a refusal is an answer."""
         self._under_way -= 1
+        self._changed.set()
         self._failures += 1
         if self._failures >= self._failures_max and self._clock() >= self._open_until:
             self._open_until = self._clock() + self._pause

@@ -99,7 +99,7 @@ class Composer:
         _check(head, headers, rendered.subject)
         parts = [head.encode(), skeleton.before_text, _quoted_printable(rendered.text)]
         if rendered.html is not None:
-            parts += [skeleton.before_html, _quoted_printable(rendered.html), skeleton.end]
+            parts += [skeleton.before_html, _base64(rendered.html), skeleton.end]
         return Mail(self._sender, recipient, b"".join(parts), utf8)
 
 
@@ -161,11 +161,11 @@ _parser = HeaderParser()
 
 @lru_cache(maxsize=1024)
 def _skeleton(template: str, locale: str, has_html: bool) -> _Skeleton:
-    # No encoded text can hold this line: in quoted-printable, = is followed by two digits or the end of the line.
+    # No encoded text can hold this: in quoted-printable, = is followed by two digits or the end of the line.
     boundary = f"=_{blake2b(template.encode(), digest_size=12).hexdigest()}"
+    coding = b"\r\nContent-Transfer-Encoding: "
     head = [("X-Impuls-Template", template), ("Content-Language", locale), ("MIME-Version", "1.0")]
     text, html = (f"Content-Type: text/{kind}; charset=utf-8".encode() for kind in ("plain", "html"))
-    coding = b"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
     if not has_html:
         head += [("Content-Type", "text/plain; charset=utf-8"), ("Content-Transfer-Encoding", "quoted-printable")]
         return _Skeleton(tuple(head), b"", b"", b"")
@@ -173,9 +173,9 @@ def _skeleton(template: str, locale: str, has_html: bool) -> _Skeleton:
     line = f"--{boundary}".encode()
     return _Skeleton(
         tuple(head),
-        line + b"\r\n" + text + coding,
-        b"\r\n" + line + b"\r\n" + html + coding,
-        b"\r\n" + line + b"--\r\n",
+        line + b"\r\n" + text + coding + b"quoted-printable\r\n\r\n",
+        b"\r\n" + line + b"\r\n" + html + coding + b"base64\r\n\r\n",
+        line + b"--\r\n",
     )
 
 
@@ -183,6 +183,12 @@ def _quoted_printable(text: str) -> bytes:
     # It ends its own lines as the first line of the text ends, so there must be one.
     lines = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n") + "\n"
     return b2a_qp(lines.replace("\n", "\r\n").encode())
+
+
+def _base64(text: str) -> bytes:
+    # HTML's long lines full of = would take quoted-printable five times as long.
+    raw = b2a_base64(text.encode(), newline=False)
+    return b"\r\n".join([raw[at : at + 76] for at in range(0, len(raw), 76)]) + b"\r\n"
 
 
 @lru_cache(maxsize=8)

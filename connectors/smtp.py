@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from aiosmtplib import (
     SMTP,
+    SMTPDataError,
     SMTPException,
-    SMTPRecipientsRefused,
+    SMTPRecipientRefused,
     SMTPResponseException,
     SMTPServerDisconnected,
     SMTPTimeoutError,
@@ -28,7 +29,8 @@ from connectors.mail import Mail
 from state.messages import Result
 
 IDLE_SECONDS_MAX = 20.0
-_PERMANENT = ("5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1")
+_PERMANENT = ("5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1")  # RFC 3463: of the address, not of us
+_OURS_TO_MEND = (530, 534, 535, 538)  # the server wants us to log in: no fault of this mail
 _GONE = (SMTPServerDisconnected, SMTPTimeoutError, OSError, asyncio.TimeoutError, asyncio.IncompleteReadError)
 
 
@@ -59,9 +61,7 @@ class SmtpSender:
     async def send(self, mail: Mail) -> Answer:
         """Try once.  Never raises for what a server or a network does."""
         async with self._slots:
-            while (wait := self._circuit.enter()) == 0:
-                await asyncio.sleep(0.02)
-            if wait is not None:
+            if (wait := await self._circuit.enter()) > 0:
                 return Answer("deferred", "circuit_open", retry_after_seconds=wait)
             try:
                 answer, reached = await self._try(mail)
@@ -79,64 +79,98 @@ class SmtpSender:
             await _quietly(self._idle.pop().client.quit())
 
     async def _try(self, mail: Mail) -> tuple[Answer, bool]:
-        """The answer, and whether the server gave one."""
-        client, fresh = self._kept(), False
-        while True:
-            if client is None:
-                try:
-                    client, fresh = await self._connect(), True
-                except (SMTPException, *_GONE) as error:
-                    return Answer("deferred", _word(error)), False
-            try:
-                await client.mail(mail.sender)
-            except SMTPResponseException as error:
-                if error.code == 421 and not fresh:
-                    self._drop(client)
-                    client = None
-                    continue
-                return await self._answered(client, error), True
-            except (SMTPException, *_GONE) as error:
-                self._drop(client)
-                if not fresh:
-                    client = None  # it was kept open too long; nothing of the mail was said yet
-                    continue
-                return Answer("deferred", _word(error)), False
-            break
+        """The answer, and whether the server is there to give one."""
         try:
-            await client.rcpt(mail.recipient)
-        except SMTPRecipientsRefused as refused:
-            first = refused.recipients[0]
-            return await self._answered(client, first, at_recipient=True), True
-        except SMTPResponseException as error:
-            return await self._answered(client, error, at_recipient=True), True
+            client = await self._begin(mail)
         except (SMTPException, *_GONE) as error:
-            self._drop(client)
             return Answer("deferred", _word(error)), False
+        if isinstance(client, Answer):
+            return client, not client.detail.startswith("421")
         try:
-            await client.data(mail.raw)
+            await client.rcpt(mail.recipient, encoding=_encoding(mail))
+            answer = await client.execute_command(b"DATA")
+            if answer.code != 354:
+                raise SMTPDataError(answer.code, answer.message)
         except SMTPResponseException as error:
-            return await self._answered(client, error), True
+            refused = await self._answered(client, error, at_recipient=isinstance(error, SMTPRecipientRefused))
+            return refused, error.code != 421
         except (SMTPException, *_GONE) as error:
-            self._drop(client)
-            return Answer("unknown", _word(error)), False
-        except asyncio.CancelledError:
-            self._drop(client)
+            client.close()
+            return Answer("deferred", _word(error)), False
+        except BaseException:
+            client.close()
             raise
-        self._idle.append(_Open(client, self._clock()))
-        return Answer("accepted"), True
+        return await self._hand_over(client, mail)
+
+    async def _begin(self, mail: Mail) -> SMTP | Answer:
+        """A connection that has taken the sender, or why none has.  Raises what connecting raises."""
+        client = self._kept()
+        while client is not None:
+            try:
+                return await self._from(client, mail)
+            except SMTPResponseException as error:
+                if error.code != 421:
+                    return await self._answered(client, error)
+            except (SMTPException, *_GONE):
+                pass  # it was kept open too long
+            except BaseException:
+                client.close()
+                raise
+            client.close()  # nothing of the mail was said yet, so another connection may have it
+            client = self._kept()
+        client = await self._connect()
+        try:
+            return await self._from(client, mail)
+        except SMTPResponseException as error:
+            return await self._answered(client, error)
+        except BaseException:
+            client.close()
+            raise
+
+    async def _from(self, client: SMTP, mail: Mail) -> SMTP | Answer:
+        if mail.utf8 and client.is_ehlo_or_helo_needed:
+            await client.ehlo()
+        if mail.utf8 and not client.supports_extension("smtputf8"):
+            self._idle.append(_Open(client, self._clock()))
+            return Answer("refused", "no_smtputf8")
+        await client.mail(mail.sender, options=["SMTPUTF8"] if mail.utf8 else [], encoding=_encoding(mail))
+        return client
+
+    async def _hand_over(self, client: SMTP, mail: Mail) -> tuple[Answer, bool]:
+        """From here on the server may have the mail: without an answer that says so, nobody can tell."""
+        protocol = client.protocol
+        if protocol is None:  # it hung up after it said go ahead, and has nothing
+            return Answer("deferred", "SMTPServerDisconnected"), False
+        try:
+            protocol.write(_stuffed(mail.raw))
+            code, message = await protocol.read_response(timeout=self._settings.timeout_seconds)
+        except (SMTPException, *_GONE) as error:
+            client.close()
+            return Answer("unknown", "timeout" if _timed_out(error) else type(error).__name__), False
+        except BaseException:
+            client.close()
+            raise
+        if 200 <= code < 300:
+            self._idle.append(_Open(client, self._clock()))
+            return Answer("accepted"), True
+        if not 400 <= code < 600:
+            client.close()
+            return Answer("unknown", f"answer {code}"), True
+        return await self._answered(client, SMTPDataError(code, message)), code != 421
 
     async def _answered(self, client: SMTP, error: SMTPResponseException, *, at_recipient: bool = False) -> Answer:
-        code = error.code or 0
-        detail = f"{code} {_enhanced(str(error.message))}".strip()
+        """What a refusal means.  The connection is kept where it can be used again."""
+        code, enhanced = error.code or 0, _enhanced(str(error.message))
         if code == 421 or not client.is_connected:
-            self._drop(client)
+            client.close()
         elif await _quietly(client.rset()):
             self._idle.append(_Open(client, self._clock()))
         else:
-            self._drop(client)
-        if 500 <= code < 600 and code not in (530, 534, 535):
-            permanent = at_recipient and (code in (550, 551, 553) or any(each in detail for each in _PERMANENT))
-            return Answer("refused", detail, permanent_address=permanent and "5.7" not in detail)
+            client.close()
+        detail = f"{code} {enhanced}".strip()
+        if 500 <= code < 600 and code not in _OURS_TO_MEND:
+            gone = enhanced in _PERMANENT if enhanced else code in (550, 551, 553)
+            return Answer("refused", detail, permanent_address=at_recipient and gone)
         return Answer("deferred", detail)
 
     def _kept(self) -> SMTP | None:
@@ -144,11 +178,8 @@ class SmtpSender:
             kept = self._idle.pop()  # the last used is the least likely to have been closed
             if kept.client.is_connected and self._clock() - kept.idle_since < IDLE_SECONDS_MAX:
                 return kept.client
-            self._drop(kept.client)
+            kept.client.close()
         return None
-
-    def _drop(self, client: SMTP) -> None:
-        client.close()
 
     async def _connect(self) -> SMTP:
         settings = self._settings
@@ -185,7 +216,23 @@ def _enhanced(text: str) -> str:
 def _word(error: BaseException) -> str:
     if isinstance(error, SMTPResponseException):
         return f"{error.code} {_enhanced(str(error.message))}".strip()
-    return "timeout" if isinstance(error, SMTPTimeoutError | asyncio.TimeoutError) else type(error).__name__
+    if type(error) is SMTPException and "STARTTLS" in str(error):
+        return "no_starttls"
+    return "timeout" if _timed_out(error) else type(error).__name__
+
+
+def _timed_out(error: BaseException) -> bool:
+    return isinstance(error, SMTPTimeoutError | TimeoutError)
+
+
+def _encoding(mail: Mail) -> str:
+    return "utf-8" if mail.utf8 else "ascii"
+
+
+def _stuffed(raw: bytes) -> bytes:
+    """A mail's bytes between DATA and its answer (RFC 5321, 4.5.2)."""
+    raw = raw.replace(b"\r\n.", b"\r\n..")
+    return (b"." if raw.startswith(b".") else b"") + raw + (b".\r\n" if raw.endswith(b"\r\n") else b"\r\n.\r\n")
 
 
 async def _quietly(call: Awaitable[object]) -> bool:
