@@ -8,7 +8,8 @@ import typer
 
 from config import ConfigError
 from flows.catalog import CatalogError
-from flows.cli import dead_letters, imports, reading, running, simulating
+from flows.cli import dead_letters, flow_commands, imports, reading, running, simulating
+from flows.imports import ImportFault
 from flows.supervisor_start import ParkedNowhere
 from operators.shard import SourceGap
 from state.records import LogError
@@ -27,7 +28,7 @@ app.command()(running.run)
 app.command()(running.serve)
 app.command()(running.replay)
 app.command("import")(imports.import_)
-app.command("flows")(reading.flows)
+app.command()(flow_commands.flows)
 app.command()(simulating.simulate)
 app.command()(reading.customer)
 app.command()(reading.decisions)
@@ -39,7 +40,7 @@ def main() -> None:
     """Run a command and end the process."""
     try:
         app(standalone_mode=True)
-    except (ConfigError, CatalogError, ParkedNowhere) as error:
+    except (ConfigError, CatalogError, ImportFault, ParkedNowhere) as error:
         print(error, file=sys.stderr)
         sys.exit(2)
     except (StoreError, LogError, SourceGap, OSError) as error:

@@ -1,4 +1,4 @@
-"""The commands that look: flows, customer, decisions, status.  They take no lock and stop nobody."""
+"""The commands that look: customer, decisions, status.  They take no lock and stop nobody."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from flows.cli.options import Config, Json, audit, fail, ids_of, instant, settin
 from flows.supervisor_health import read_beat
 from operators import windows
 from operators.counts import parked_in
-from operators.draw import mermaid, told
 from state import customer as customers
 from state import decisions as decided
 from state.decisions import Decision
@@ -30,13 +29,19 @@ from state.store import Resources, ShardStore
 from state.store_reading import ShardReading
 
 
-@contextmanager
-def shard_reader(settings: Settings) -> Iterator[Any]:
-    """A function that opens a shard for reading, beside whoever writes it."""
+def existing(config: Config) -> Settings:
+    """The settings of a deployment that has run; where there is none, looking at it makes nothing."""
+    settings = settings_of(config)
     if not (settings.data_dir / "identity.json").exists():
         raise fail(
             f"{settings.data_dir}: no worker has run here yet. Start one with `impuls run`, or name another data_dir."
         )
+    return settings
+
+
+@contextmanager
+def shard_reader(settings: Settings) -> Iterator[Any]:
+    """A function that opens a shard for reading, beside whoever writes it."""
     resources = Resources.open_reading(settings.data_dir)
     with tempfile.TemporaryDirectory(prefix="impuls-") as scratch:
         opened: list[ShardReading] = []
@@ -53,29 +58,13 @@ def shard_reader(settings: Settings) -> Iterator[Any]:
                 store.close()
 
 
-def flows(
-    name: Annotated[str | None, typer.Argument(help="One flow only.")] = None,
-    config: Config = None,
-    as_mermaid: Annotated[bool, typer.Option("--mermaid", help="Draw it as a Mermaid diagram.")] = False,
-) -> None:
-    """List the flows, or show one."""
-    program = load(settings_of(config).flows).program
-    if name is not None and name not in program.by_name:
-        raise fail(f'There is no flow "{name}". There are {", ".join(sorted(program.by_name))}.', 2)
-    for flow in [program.by_name[name]] if name else list(program.by_name.values()):
-        if as_mermaid:
-            print(mermaid(flow))
-        else:
-            print(told(flow, program.versions[flow.name]))
-
-
 def customer(
     id: Annotated[str, typer.Argument(metavar="ID", help="The id the shop uses.")],
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """What is known of a customer."""
-    settings = settings_of(config)
+    settings = existing(config)
     audit(settings, "customer", id)
     chash = ids_of(settings).customer(id.encode())
     program = load(settings.flows).program
@@ -158,7 +147,7 @@ def decisions(
     as_json: Json = False,
 ) -> None:
     """The decision log."""
-    settings = settings_of(config)
+    settings = existing(config)
     audit(settings, "decisions", customer or "")
     after = instant(since) if since else 0
     with shard_reader(settings) as open_shard:
@@ -183,7 +172,7 @@ def _line(row: Decision) -> str:
 
 def status(config: Config = None, as_json: Json = False) -> None:
     """Shards, lag, parked customers, timers, outbox, and how long ago the sources last answered."""
-    settings = settings_of(config)
+    settings = existing(config)
     folder = settings.data_dir / "run"
     beats = {
         path.stem: read_beat(folder, path.stem) for path in sorted(folder.glob("*.json")) if "place" not in path.stem

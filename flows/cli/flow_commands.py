@@ -1,0 +1,42 @@
+"""`impuls flows`: list them, draw one, stop one and start it again while the workers run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.catalog import load
+from flows.cli.options import Config, fail, settings_of
+from flows.worker_stops import stop_flows, stopped_flows
+from operators.draw import mermaid, told
+
+
+def flows(
+    name: Annotated[str | None, typer.Argument(help="One flow only.")] = None,
+    config: Config = None,
+    as_mermaid: Annotated[bool, typer.Option("--mermaid", help="Draw it as a Mermaid diagram.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop it; running workers hear of it within a second.")] = False,
+    start: Annotated[bool, typer.Option("--start", help="Start it again.")] = False,
+) -> None:
+    """List the flows, or show, stop or start one."""
+    settings = settings_of(config)
+    program = load(settings.flows).program
+    if name is not None and name not in program.by_name:
+        raise fail(f'There is no flow "{name}". There are {", ".join(sorted(program.by_name))}.', 2)
+    stopped = stopped_flows(settings.data_dir)
+    if stop or start:
+        if name is None or (stop and start):
+            raise fail("Name one flow, and one of --stop and --start: impuls flows abandoned_cart --stop", 2)
+        stop_flows(settings.data_dir, stopped | {name} if stop else stopped - {name})
+        meanwhile = {"go_on": "go on, and get nothing from it", "rest": "rest where they are"}
+        inside = f" Those inside {meanwhile[program.by_name[name].while_stopped]}." if stop else ""
+        print(f"{name} is {'stopped' if stop else 'started'}.{inside}")
+        return
+    for flow in [program.by_name[name]] if name else list(program.by_name.values()):
+        if as_mermaid:
+            print(mermaid(flow))
+        else:
+            print(told(flow, program.versions[flow.name]))
+            if flow.name in stopped:
+                print("  stopped; start it again with --start")
