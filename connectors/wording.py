@@ -17,6 +17,7 @@ from state.money import exponent
 
 LINK_CHARS_MAX = 2000
 NAME_CHARS_MAX = 40
+_CODE_AT_NUMBER = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")  # "PLN19.99", which CLDR would space
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}")
 _NOT_A_NAME = re.compile(r"[^\w .'’´`-]|\w\.\w|\d|_")
 _NOT_IN_A_LINK = re.compile(r"[\s\x00-\x20\x7f-\x9f\"'<>\\^`{|}]")
@@ -67,4 +68,5 @@ def _money(minor: int, currency: str, locale: Locale) -> str:
     pattern = parse_pattern(locale.currency_formats["standard"].pattern)
     pattern.frac_prec = (digits, digits)  # the locale's own number of decimals would round some currencies
     amount = Decimal(minor).scaleb(-digits)
-    return str(pattern.apply(amount, locale, currency=currency, currency_digits=False))
+    told = str(pattern.apply(amount, locale, currency=currency, currency_digits=False))
+    return _CODE_AT_NUMBER.sub("\xa0", told)
