@@ -1,9 +1,9 @@
 """Where the time of a replay goes: what the dataflow's thread is at, looked at every millisecond.
 
 A sample counts for the innermost function that belongs to a layer; helpers without one (ids, instants) count for
-whoever called them, and native code (msgspec, RocksDB, AES) for the Python function that called it.  The looking
-thread gets its turn when the interpreter lets it, which is after a native call rather than within: a share is
-good to about two percent.
+whoever called them, and native code (msgspec, RocksDB, AES) for the Python function that called it.  When the
+dataflow's thread runs no Python at all it is inside of Bytewax.  The looking thread gets its turn when the
+interpreter lets it, which is after a native call rather than within: a share is good to about two percent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from types import FrameType
 from typing import Self
 
 INTERVAL_SECONDS = 0.001
-OTHER = "other (Python's own, start and end of the run)"
+OTHER = "other: start, end, merging what was decided"
+OF = "operators.dataflow."
+RUN = "operators.dataflow.run"
 
 READ = "read lines, find the shard"
 DECODE = "decode"
@@ -70,7 +72,7 @@ _LAYERS = {
 
 
 class Layers:
-    """Looks at every other thread while it is open; the one inside of `operators.dataflow` is the dataflow's."""
+    """Looks at the other threads while it is open: one waits in `dataflow.run`, and Bytewax works in another."""
 
     def __init__(self) -> None:
         self.counts = Counter[str]()
@@ -105,25 +107,32 @@ class Layers:
         mine = threading.get_ident()
         while not self._stop.is_set():
             time.sleep(INTERVAL_SECONDS)
-            for thread, frame in sys._current_frames().items():
-                if thread != mine:
-                    layer = layer_of(frame)
-                    if layer is not None:
-                        self.counts[layer] += 1
+            stacks = [stack_of(frame) for thread, frame in sys._current_frames().items() if thread != mine]
+            self.counts[layer_of(stacks)] += 1
 
 
-def layer_of(frame: FrameType | None) -> str | None:
-    """The layer a stack is in; None for a thread that is not the dataflow's."""
-    found: str | None = None
-    inside = False
+def stack_of(frame: FrameType | None) -> list[str]:
+    """Our functions in a stack, the innermost first, each as module and name."""
+    found = []
     while frame is not None:
-        code = frame.f_code
-        module = _module(code.co_filename)
+        module = _module(frame.f_code.co_filename)
         if module is not None:
-            inside |= module == "operators.dataflow"
-            found = found or _LAYERS.get(f"{module}.{code.co_name}") or _LAYERS.get(module)
+            found.append(f"{module}.{frame.f_code.co_name}")
         frame = frame.f_back
-    return (found or OTHER) if inside else None
+    return found
+
+
+def layer_of(stacks: list[list[str]]) -> str:
+    """The layer that the dataflow is in, by the stacks of all threads."""
+    if not any(RUN in stack for stack in stacks):
+        return OTHER  # before its start, or after its end
+    working = [stack for stack in stacks if stack and RUN not in stack and any(each.startswith(OF) for each in stack)]
+    for stack in working:
+        for each in stack:
+            layer = _LAYERS.get(each) or _LAYERS.get(each.rpartition(".")[0])
+            if layer is not None:
+                return layer
+    return EXCHANGE
 
 
 _modules: dict[str, str | None] = {}

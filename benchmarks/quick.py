@@ -34,7 +34,6 @@ class Scale:
 
     visitors: int = 26_000
     sampled_visitors: int = 5_000
-    retailrocket_one_of: int = 20
     few: int = 10_000
     many: int = 1_000_000
     rate: int = 500
@@ -45,7 +44,7 @@ class Scale:
 
 
 QUICK = Scale()
-TINY = Scale(150, 60, 2_000, 300, 900, 100, 2, 1.0, 0.5, 300)
+TINY = Scale(150, 60, 300, 900, 100, 2, 1.0, 0.5, 300)
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,8 @@ def stream(scale: Scale, folder: Path) -> dict[str, object]:
     if source is None:
         print("  Retailrocket: not measured, IMPULS_DATA names no folder with retailrocket_events.csv.gz")
     else:
-        events = throughput.write_retailrocket(source, path, scale.retailrocket_one_of)
-        print(f"Retailrocket with consent, one visitor in {scale.retailrocket_one_of}: {events:,} events")
+        events = throughput.write_retailrocket(source, path)
+        print(f"Retailrocket, imported with consent: {events:,} events")
         _tell_throughput(throughput.measure(path, events, out))
     path.unlink()
     return {"replay_events_per_cpu_second": round(found.events_per_cpu_second)}

@@ -6,7 +6,6 @@ What counts is the CPU time of the whole process, RocksDB's threads included, fr
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
 import time
@@ -14,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from zlib import crc32
 
 from benchmarks.children import in_child
 from benchmarks.layers import Layers
@@ -86,12 +84,6 @@ def retailrocket() -> Path | None:
     return path if path is not None and path.is_file() else None
 
 
-def write_retailrocket(source: Path, to: Path, one_of: int) -> int:
-    """Import the whole histories of one visitor out of so many, with consent; how many events."""
-    csv = to.with_suffix(".csv")
-    with csv.open("wb") as out, gzip.open(source, "rb") as rows:
-        out.write(next(rows))
-        out.writelines(row for row in rows if crc32(row.split(b",", 2)[1]) % one_of == 0)
-    events = write_file(to, import_events("retailrocket", [str(csv)], consent=True))
-    csv.unlink()
-    return events
+def write_retailrocket(source: Path, to: Path) -> int:
+    """Import it with consent; how many events."""
+    return write_file(to, import_events("retailrocket", [str(source)], consent=True))

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from heapq import merge
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, cast
 
 from operators.clock import Report
 from operators.inputs import Input, Progress, SubBatch
@@ -23,13 +23,8 @@ TOPIC = "replay"
 MARK_EVERY = 512
 
 
-class Line(NamedTuple):
-    """One line of one file; `reached` is the greatest event time up to it in its file."""
-
-    reached: int
-    partition: int
-    offset: int
-    record: Record
+# One line of one file: the greatest event time up to it in its file, the number of the file, and the record.
+Line = tuple[int, int, Record]
 
 
 class FileSource:
@@ -68,8 +63,8 @@ class FileSource:
         for line in self._lines:
             pending.append(line)
             self._count += 1
-            if line.reached > self._reached:
-                self._reached = line.reached
+            if line[0] > self._reached:
+                self._reached = line[0]
             if self._count % MARK_EVERY == 0:
                 self._emit(pending, out, self._reached)
                 pending = []
@@ -90,7 +85,7 @@ class FileSource:
 
     def _open(self, files: Sequence[Path]) -> Iterator[Line]:
         streams = [self._lines_of(number, path) for number, path in enumerate(files)]
-        return streams[0] if len(streams) == 1 else merge(*streams, key=lambda line: (line.reached, line.partition))
+        return streams[0] if len(streams) == 1 else merge(*streams, key=lambda line: line[:2])
 
     def _lines_of(self, number: int, path: Path) -> Iterator[Line]:
         unpack = gzip.open if path.suffix == ".gz" else open
@@ -102,13 +97,13 @@ class FileSource:
                 at, customer = peek(line)
                 if reached < at <= self._sane_to:
                     reached = at
-                yield Line(reached, number, offset, Record(offset, customer, line, 0))
+                yield reached, number, Record(offset, customer, line, 0)
 
     def _emit(self, lines: Iterable[Line], out: list[tuple[int, Input]], mark: int | None) -> None:
         """Each shard's lines in their order, as runs of one file."""
         runs: dict[int, list[tuple[int, list[Record]]]] = {}
         shard_for = self._router.shard
-        for _, partition, _, record in lines:
+        for _, partition, record in lines:
             mine = runs.setdefault(shard_for(TOPIC, partition, record), [])
             if mine and mine[-1][0] == partition:
                 mine[-1][1].append(record)
