@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from connectors.log import frames
-from connectors.log.folders import partition_folder, segment, segments
+from connectors.log.folders import SUFFIX, partition_folder, segment, segments
 from state.records import LogError, TopicPartition
 
 SEGMENT_BYTES_MAX = 64 << 20
@@ -23,6 +23,7 @@ class Appender:
     ) -> None:
         self._tp = tp
         self._folder = partition_folder(root, tp)
+        self._name = str(self._folder)
         self._fsync = fsync
         self._segment_bytes_max = segment_bytes_max
         self._lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -65,7 +66,7 @@ class Appender:
 
     def _find_end(self) -> None:
         """Where the last whole frame ends; others may have appended since we last looked."""
-        if self._file < 0 or (self._folder / f"{self._next:020}.log").exists():
+        if self._file < 0 or os.path.exists(f"{self._name}/{self._next:020}{SUFFIX}"):  # noqa: PTH110 (a fifth of the time)
             known = segments(self._folder)
             last = known[-1] if known else 0
             if last != self._first:

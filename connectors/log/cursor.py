@@ -35,8 +35,8 @@ class Cursor:
                 if not self._enter(self.offset):
                     break
                 continue
-            if not self._take(raw, records_max, found):
-                break
+            if not self._take(raw, records_max, found) or (found and len(raw) < _CHUNK):
+                break  # after a short read there is nothing more, as far as this call is concerned
         return found
 
     def close(self) -> None:
@@ -118,23 +118,37 @@ class Cursor:
         return True
 
 
+class End:
+    """Where a partition ends, looked for from where it was found last: a segment holds many frames."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._first = -1
+        self._place = self._end = 0
+
+    def find(self) -> int:
+        """The offset that the next record gets."""
+        known = segments(self._folder)
+        if not known:
+            return 0
+        with segment(self._folder, known[-1]).open("rb") as opened:
+            size = os.fstat(opened.fileno()).st_size
+            if known[-1] != self._first or size < self._place:
+                self._first, self._place, self._end = known[-1], 0, known[-1]
+            opened.seek(self._place)
+            while len(header := opened.read(frames.HEADER.size)) == frames.HEADER.size:
+                magic, length, _, start, count, _ = frames.HEADER.unpack(header)
+                place = self._place + frames.HEADER.size + length
+                if magic != frames.MAGIC or place > size:
+                    break
+                self._place, self._end = place, start + count
+                opened.seek(place)
+        return self._end
+
+
 def end_of(folder: Path) -> int:
     """The offset that the next record of a partition gets."""
-    known = segments(folder)
-    if not known:
-        return 0
-    end, place = known[-1], 0
-    with segment(folder, known[-1]).open("rb") as opened:
-        while header := opened.read(frames.HEADER.size):
-            if len(header) < frames.HEADER.size:
-                break
-            magic, length, _, start, count, _ = frames.HEADER.unpack(header)
-            place += frames.HEADER.size + length
-            if magic != frames.MAGIC or place > os.fstat(opened.fileno()).st_size:
-                break
-            end = start + count
-            opened.seek(place)
-    return end
+    return End(folder).find()
 
 
 def first_at(folder: Path, at: int) -> int:

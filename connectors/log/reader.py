@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from connectors.log import folders
-from connectors.log.cursor import Cursor, end_of, first_at
+from connectors.log.cursor import Cursor, End, first_at
 from connectors.log.doorbell import Bell, name
 from state.records import Fetched, TopicPartition
 
@@ -22,8 +22,9 @@ class LogReader:
         self._bell = Bell(root)
         self._cursors: dict[TopicPartition, Cursor] = {}
         self._names: dict[bytes, TopicPartition] = {}
-        self._waiting: set[TopicPartition] = set()  # may have more to read
+        self._waiting: dict[TopicPartition, None] = {}  # may have more to read; who was read last comes last
         self._look_at = 0.0
+        self._ends: dict[TopicPartition, End] = {}
         self._committed: dict[TopicPartition, int] = {}
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
@@ -33,7 +34,7 @@ class LogReader:
             if tp not in self._cursors:
                 self._cursors[tp] = Cursor(self._root, tp, offset)
         self._names = {name(tp): tp for tp in self._cursors}
-        self._waiting &= self._cursors.keys()
+        self._waiting = {tp: None for tp in self._waiting if tp in self._cursors}
         self._look_at = 0.0
 
     def poll(self, records_max: int) -> Sequence[Fetched]:
@@ -42,26 +43,27 @@ class LogReader:
         everything = rung is None or now >= self._look_at or now < self._look_at - 2 * LOOK_SECONDS
         if everything:
             self._look_at = now + LOOK_SECONDS
-            looking = list(self._cursors)
+            looking = [*self._waiting, *(tp for tp in self._cursors if tp not in self._waiting)]
         else:
             assert rung is not None
-            looking = [tp for tp in map(self._names.get, rung) if tp is not None]
-            looking += [tp for tp in self._waiting if tp not in looking]
+            asked = (tp for tp in map(self._names.get, rung) if tp is not None and tp not in self._waiting)
+            looking = [*self._waiting, *asked]
         found: list[Fetched] = []
         left = records_max
         for tp in looking:
             if left <= 0:
-                self._waiting.add(tp)
+                self._waiting.setdefault(tp)
                 continue
             cursor = self._cursors[tp]
             start, began = cursor.offset, self._wall()
             records = cursor.read(left)
             left -= len(records)
             if records:
-                self._waiting.add(tp)
+                self._waiting.pop(tp, None)
+                self._waiting[tp] = None
                 found.append(Fetched(tp.topic, tp.partition, start, cursor.offset, records, None))
             elif everything or tp in self._waiting:
-                self._waiting.discard(tp)
+                self._waiting.pop(tp, None)
                 found.append(Fetched(tp.topic, tp.partition, start, start, (), began))
         return found
 
@@ -79,7 +81,13 @@ class LogReader:
         return {tp: next(iter(folders.segments(self._folder(tp))), 0) for tp in partitions}
 
     def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        return {tp: end_of(self._folder(tp)) for tp in partitions}
+        found = {}
+        for tp in partitions:
+            end = self._ends.get(tp)
+            if end is None:
+                end = self._ends[tp] = End(self._folder(tp))
+            found[tp] = end.find()
+        return found
 
     def at_time(self, partitions: Sequence[TopicPartition], timestamp_ms: int) -> dict[TopicPartition, int]:
         return {tp: first_at(self._folder(tp), timestamp_ms) for tp in partitions}
