@@ -201,7 +201,8 @@ class Worker:
             )
 
     def _tell(self) -> None:
-        Beat(self._settings.data_dir, f"worker-{self._place.process}").tell(self._status())
+        """The last word: how far it came, and that it is no longer there."""
+        Beat(self._settings.data_dir, f"worker-{self._place.process}").tell({**self._status(), "ready": False})
         self._commit()
 
     def _status(self) -> dict[str, Any]:
