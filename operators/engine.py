@@ -62,6 +62,7 @@ class Engine:
         self._graces = {
             flow.name: round(flow.grace.total_seconds() * 1000) if flow.grace else 0 for flow in program.flows
         }
+        self._some_wait_longer = any(self._graces.values())
 
     def on_event(
         self, customer: Customer, arrived: Arrived, wall: int, effects: Effects
@@ -127,7 +128,8 @@ class Engine:
     def on_wall(self, customer: Customer, wall: int, effects: Effects) -> None:
         """Retries that are due, and messages whose result nobody told."""
         turn = Turn(customer, wall, effects, Cause("", 0, 0))
-        for pending in [each for each in customer.pending if each.clock == WALL_CLOCK and each.due <= wall]:
+        due = [p for p in customer.pending if p.clock == WALL_CLOCK and p.due <= wall and not p.set_aside]
+        for pending in due:
             if pending.awaiting:
                 never_told(turn, pending)
             else:
@@ -137,13 +139,17 @@ class Engine:
         self._settle(Turn(customer, wall, effects, cause), delivery)
 
     def retry(self, customer: Customer, flow: Flow[Any], passage_id: str, fact: Event, turn: Turn) -> None:
-        """Run again, for one flow alone, what its own code failed at; a wake where a passage is named."""
+        """Run again, for one flow alone, what its own code failed at; a wake where a passage or a message is named."""
         if not passage_id:
             self.hear(turn, flow, fact)
             return
         customer.passages = [
             msgspec.structs.replace(each, set_aside=False) if each.id == passage_id else each
             for each in customer.passages
+        ]
+        customer.pending = [
+            msgspec.structs.replace(each, set_aside=False) if each.message_id == passage_id else each
+            for each in customer.pending
         ]
 
     def dues(self, customer: Customer) -> tuple[int, int]:
@@ -156,6 +162,8 @@ class Engine:
                 if due < event_due:
                     event_due = due
         for pending in customer.pending:
+            if pending.set_aside:
+                continue
             if pending.clock == WALL_CLOCK:
                 if pending.due < wall_due:
                     wall_due = pending.due
@@ -163,6 +171,11 @@ class Engine:
                 due = pending.due + graces.get(pending.flow, 0)
                 if due < event_due:
                     event_due = due
+        if self._some_wait_longer:
+            # Who comes first holds up those behind, whatever their grace.
+            first, until = self._first(customer)
+            if first is not None:
+                event_due = max(event_due, until + graces.get(first.flow, 0))
         return event_due, wall_due
 
     def next_wake(self, customer: Customer) -> int:
@@ -172,7 +185,7 @@ class Engine:
             if passage.until < due and not passage.set_aside and not self._rests(passage.flow):
                 due = passage.until
         for pending in customer.pending:
-            if pending.clock == EVENT_CLOCK and pending.due < due:
+            if pending.clock == EVENT_CLOCK and pending.due < due and not pending.set_aside:
                 due = pending.due
         return due
 
@@ -186,7 +199,7 @@ class Engine:
         found += [
             (each.due, -self._priority(each.flow), each.entered_at, each.message_id, each)
             for each in customer.pending
-            if each.clock == EVENT_CLOCK
+            if each.clock == EVENT_CLOCK and not each.set_aside
         ]
         if not found:
             return None, NEVER
@@ -288,7 +301,8 @@ class Engine:
                 self._sending.again(turn, pending)
                 self._settle_early(turn, pending.message_id)
 
-            self._guarded(turn, flow, fact, None, look)
+            if not self._guarded(turn, flow, fact, pending, look):
+                customer.pending = [*customer.pending, msgspec.structs.replace(pending, set_aside=True)]
 
     def _move(self, turn: Turn, flow: Flow[Any], passage: Passage, moved: Moved, moment: int) -> None:
         """Decide about what she passes, and let her rest where she arrives."""
@@ -342,7 +356,7 @@ class Engine:
         return Journey(event, customer, now, zone, self._ids, flow.name in self._breaker.stopped)
 
     def _guarded(
-        self, turn: Turn, flow: Flow[Any], fact: Event, passage: Passage | None, transition: Callable[[], None]
+        self, turn: Turn, flow: Flow[Any], fact: Event, at: Passage | Pending | None, transition: Callable[[], None]
     ) -> bool:
         """Run a transition that calls a flow's own code; taken back as a whole when that code raises."""
         customer, effects = turn.customer, turn.effects
@@ -353,8 +367,12 @@ class Engine:
         except Exception as error:
             customer.passages, customer.pending, customer.sent, customer.early_results = before
             effects.take_back(mark)
-            wait, passage_id, due = (passage.wait, passage.id, passage.until) if passage else ("", "", 0)
-            effects.faults.append(FlowFault(flow.name, fact, wait, passage_id, due, turn.cause, told(error)))
+            wait, rests, due = "", "", 0
+            if isinstance(at, Passage):
+                wait, rests, due = at.wait, at.id, at.until
+            elif at is not None:
+                wait, rests, due = at.wait, at.message_id, at.due
+            effects.faults.append(FlowFault(flow.name, fact, wait, rests, due, turn.cause, told(error)))
             self._breaker.failed(flow.name, turn.wall)
             return False
         return True

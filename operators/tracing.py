@@ -191,15 +191,15 @@ class TracingEngine(Engine):
         super()._look_again(turn, pending)
 
     def _guarded(
-        self, turn: Turn, flow: Flow[Any], fact: Event, passage: Passage | None, transition: Callable[[], None]
+        self, turn: Turn, flow: Flow[Any], fact: Event, at: Passage | Pending | None, transition: Callable[[], None]
     ) -> bool:
         entries = self.trace.entries
         start, self._entering = len(entries), None
-        went_well = super()._guarded(turn, flow, fact, passage, transition)
+        went_well = super()._guarded(turn, flow, fact, at, transition)
         if not went_well:
             self._entering = None
             entries[start:] = [each for each in entries[start:] if each.what in ("condition", "arm", "guard")]
-            what_for = _passage(passage) if passage else {"flow": flow.name, "subject": fact.subject}
+            what_for = _passage(at) if isinstance(at, Passage) else {"flow": flow.name, "subject": fact.subject}
             self.trace.add("flow_error", **what_for, name=event_name(fact), detail=turn.effects.faults[-1].error)
         return went_well
 

@@ -60,3 +60,4 @@ class Pending(msgspec.Struct, gc=False, array_like=True, kw_only=True, frozen=Tr
     propensity: float | None = None
     address: str = ""
     why: str = ""  # the reason it was put off
+    set_aside: bool = False  # the flow's own code failed here; it rests until its dead letter is replayed

@@ -89,12 +89,13 @@ def desk(
     wall: int = START,
     keep: Keep | None = None,
     publishes: bool = True,
+    rules: Rules | None = None,
 ) -> Iterator[Desk]:
     """A shard of these flows, opened in this folder (again, where it was there before)."""
     ids, program, breaker = Ids(b"secret"), Program(flows), Breaker()
     store = ShardStore.open(data_dir, 0, 1, resources=Resources.open(data_dir, cache_mib=4))
     time = Wall(wall)
-    engine = Engine(program, Rules(), ids, breaker=breaker, clock=clock)
+    engine = Engine(program, rules or Rules(), ids, breaker=breaker, clock=clock)
 
     def refuse(full: StoreFull) -> None:
         raise full
