@@ -47,14 +47,14 @@ What = Literal[
     "note",
     "difference",
 ]
-Stored = Literal["", "same", "differs", "missing", "no_longer_kept"]
+Stored = Literal["", "same", "differs", "missing", "no_longer_kept", "only"]
 
 
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One line of the story.  `at` is event time in milliseconds; which other fields stand depends on `what`.
 
     `name` is that of the event, the condition, the wait, the guard or the experiment.  `stored` says whether
-    the store holds the same decision.
+    the store holds the same decision, `holds` what else it holds.
     """
 
     at: int
@@ -78,6 +78,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     offset: int = -1
     detail: str = ""
     stored: Stored = ""
+    holds: str = ""
 
 
 class Trace:

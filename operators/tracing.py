@@ -50,6 +50,7 @@ class TracingEngine(Engine):
         super().__init__(seen, rules, ids, breaker=breaker, clock=clock, sends=sends)
         self._sending = _TracingSending(seen, rules, ids, breaker, trace, recall, clock=clock, sends=sends)
         self.trace = trace
+        self._live = clock == "live"
         self._entering: set[str] | None = None  # while somebody enters: the passages that she may restart
         self._moved: set[str] = set()  # passages that went on or were restarted because of the present fact
         self._hearing = False
@@ -74,7 +75,11 @@ class TracingEngine(Engine):
 
     def on_delivery(self, customer: Customer, delivery: Delivery, wall: int, effects: Effects, cause: Cause) -> None:
         before = next((each for each in customer.pending if each.message_id == delivery.message_id), None)
-        self.trace.at = wall
+        detail = " ".join(filter(None, (delivery.provider, delivery.detail)))
+        if self._live:
+            self.trace.at = wall
+        else:
+            detail += f", told {delivery.at}"  # the log's own time runs otherwise than the courier's
         self.trace.add(
             "delivery",
             message_id=delivery.message_id,
@@ -83,7 +88,7 @@ class TracingEngine(Engine):
             message=before.template if before else "",
             attempt=delivery.attempt,
             outcome=delivery.result,
-            detail=" ".join(filter(None, (delivery.provider, delivery.detail))),
+            detail=detail,
             reason="" if before else "not_awaited",
             topic=cause.topic,
             partition=cause.partition,
@@ -94,7 +99,7 @@ class TracingEngine(Engine):
     def on_wall(self, customer: Customer, wall: int, effects: Effects) -> None:
         for pending in customer.pending:
             if pending.awaiting and pending.clock == WALL_CLOCK and pending.due <= wall:
-                self.trace.at = pending.due
+                self.trace.at = pending.due if self._live else self.trace.at
                 self.trace.add("given_up", **_pending(pending), attempt=pending.attempt)
         super().on_wall(customer, wall, effects)
 

@@ -8,7 +8,7 @@ import typer
 
 from config import ConfigError
 from flows.catalog import CatalogError
-from flows.cli import dead_letters, flow_commands, imports, reading, running, simulating
+from flows.cli import dead_letters, explaining, flow_commands, imports, reading, running, simulating
 from flows.imports import ImportFault
 from flows.supervisor_start import ParkedNowhere
 from operators.shard import SourceGap
@@ -30,6 +30,7 @@ app.command()(running.replay)
 app.command("import")(imports.import_)
 app.command()(flow_commands.flows)
 app.command()(simulating.simulate)
+app.command()(explaining.explain)
 app.command()(reading.customer)
 app.command()(reading.decisions)
 app.command()(reading.status)

@@ -21,7 +21,7 @@ _HEARD = frozenset({"event", "duplicate"})
 _OUTCOME_STYLES = {"send": "bold green", "skip": "bold red", "defer": "bold yellow", "replace": "bold yellow"}
 _RESULT_STYLES = {"accepted": "bold green", "refused": "bold red", "started": "dim"}
 _STORED = {
-    "differs": "the store holds another",
+    "differs": "the store holds",
     "missing": "not in the store",
     "no_longer_kept": "decisions of that time are no longer kept",
 }
@@ -167,7 +167,10 @@ def _decision(entry: Entry, timeline: Timeline) -> Text:
     mark = "●" if entry.outcome == "send" else "○"
     text = Text(f"  {mark} ", style) + Text(entry.message, "bold") + Text(f" {entry.outcome}{until}{why}", style)
     if entry.stored not in ("", "same"):
-        text += Text(f"  ≠ {_STORED[entry.stored]}", "dim" if entry.stored == "no_longer_kept" else "bold red")
+        text += Text(
+            f"  ≠ {_STORED[entry.stored]} {entry.holds}".rstrip(),
+            "dim" if entry.stored == "no_longer_kept" else "bold red",
+        )
     return text
 
 
@@ -226,7 +229,7 @@ _TELLERS: dict[str, Callable[[Entry, Timeline], Text]] = {
     "given_up": _saying("{message}: nobody told the result of attempt {attempt} in time: unknown, given up", "red"),
     "flow_error": _error,
     "given_back": _saying("given back from the dead letters ({name})"),
-    "rests": _saying("{detail}", "yellow"),
+    "rests": _saying("{detail} ({until})", "bold yellow"),
     "note": _note,
     "difference": _note,
 }

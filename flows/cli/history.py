@@ -1,0 +1,189 @@
+"""All that log and store remember of one customer, for those who explain.
+
+Read once from its beginning to its end as it was at the start: her records lie between those of everybody else,
+and one without a key may be in any partition.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from config import Settings
+from flows import worker_doors as doors
+from flows.cli.options import ids_of
+from flows.cli.reading import shard_reader
+from flows.supervisor_health import read_beat
+from flows.worker_stops import stopped_flows
+from operators.inputs import DELIVERIES, INTERNAL
+from operators.memory import Memory, Recalled, Taken
+from state import customer as customers
+from state import dead_letters, decisions
+from state.customer import Customer
+from state.dead_letters import DeadLetter
+from state.decisions import Decision
+from state.decode import CATALOGUE, Decoder, Rejected, peek_customer
+from state.events import Event
+from state.ids import shard_of
+from state.messages import Delivery
+from state.records import Reader, Record, TopicPartition
+
+DECISIONS, DEAD_LETTERS = "decisions", "dead-letters"
+BATCH = 5_000
+DAY_MS = 86_400_000
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class History:
+    """What was found, and how far the deployment's clock is known to have come (milliseconds)."""
+
+    memory: Memory
+    clock: int
+    now: int
+    record: Customer | None
+
+
+def remember(settings: Settings, customer: str, progress: Progress) -> History:
+    """Everything about one customer.  Heartbeats, store, log, in this order: each knows more than the one before."""
+    now = round(time.time() * 1000)
+    beats = _beats(settings)
+    clocks = [beat["clock"] for beat in beats if beat.get("clock")]
+    stopped = stopped_flows(settings.data_dir).union(*(beat.get("stopped_flows", ()) for beat in beats))
+    chash = ids_of(settings).customer(customer.encode())
+    with shard_reader(settings) as open_shard:
+        store = open_shard(shard_of(chash, settings.shards))
+        raw = store.customer(chash)
+        stored = [decisions.from_json(each) for each in store.decisions(chash)]
+        watermarks = {tp: offset for tp, (offset, _) in store.watermarks().items()}
+    record = customers.decode(raw) if raw is not None else None
+    reader = doors.open_reader(settings, "impuls-commands")
+    try:
+        found = _Reading(settings, customer).read(reader, progress)
+    finally:
+        reader.close()
+    memory = Memory(
+        customer=customer,
+        inputs=sorted(found.inputs, key=lambda taken: (taken.wall, taken.topic, taken.partition, taken.offset)),
+        decisions=_recalled(stored, found),
+        watermarks=watermarks,
+        record=record,
+        kept_since=now - settings.store.retention_days * DAY_MS,
+        failures=found.failures,
+        stopped=frozenset(stopped),
+        notes=found.notes,
+    )
+    return History(memory, min(clocks, default=0), now, record)
+
+
+@dataclass
+class _Found:
+    inputs: list[Taken] = field(default_factory=list)
+    published: dict[str, tuple[int, Decision]] = field(default_factory=dict)
+    failures: list[DeadLetter] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class _Reading:
+    def __init__(self, settings: Settings, customer: str) -> None:
+        self._settings = settings
+        self._key = customer.encode()
+        self._decoder = Decoder(settings.currency)
+        self._found = _Found()
+
+    def read(self, reader: Reader, progress: Progress) -> _Found:
+        inputs = doors.input_topics(self._settings)
+        topics = (*inputs, DELIVERIES, INTERNAL, DECISIONS, DEAD_LETTERS)
+        partitions = [TopicPartition(topic, number) for topic in topics for number in reader.partitions(topic)]
+        beginnings, ends = reader.beginnings(partitions), reader.ends(partitions)
+        origins = _origins(self._settings)
+        positions = {tp: max(beginnings[tp], origins.get(tp, 0)) for tp in partitions}
+        self._note_what_is_gone(set(inputs), beginnings, origins)
+        start = sum(positions.values())
+        total = sum(ends.values()) - start
+        reader.assign(positions)
+        while any(positions[tp] < ends[tp] for tp in partitions):
+            for fetched in reader.poll(BATCH):
+                tp = TopicPartition(fetched.topic, fetched.partition)
+                positions[tp] = fetched.end
+                for record in self._hers(tp.topic, fetched.records):
+                    self._take(tp, record)
+            progress(sum(positions.values()) - start, total)
+            if any(positions[tp] < ends[tp] for tp in partitions):
+                reader.wait(0.05)
+        return self._found
+
+    def _hers(self, topic: str, records: Iterable[Record]) -> Iterator[Record]:
+        key = self._key
+        for record in records if topic != CATALOGUE else ():
+            if record.key == key or (not record.key and peek_customer(record.value) == key):
+                yield record
+
+    def _take(self, tp: TopicPartition, record: Record) -> None:
+        found, value = self._found, record.value or b""
+        if tp.topic == DECISIONS:
+            decision = decisions.from_json(value)
+            found.published.setdefault(decision.decision_id, (record.timestamp_ms, decision))
+        elif tp.topic == DEAD_LETTERS:
+            letter = dead_letters.from_json(value)
+            if letter.flow:
+                found.failures.append(letter)
+        elif tp.topic == DELIVERIES:
+            self._add(tp, record, msgspec.json.decode(value, type=Delivery))
+        elif tp.topic == INTERNAL:
+            self._add(tp, record, dead_letters.from_json(value))
+        else:
+            settings = self._settings
+            event = self._decoder.decode(
+                record.value,
+                key=record.key,
+                topic=tp.topic,
+                partition=tp.partition,
+                offset=record.offset,
+                now=record.timestamp_ms,
+                clock=settings.clock,
+            )
+            self._add(tp, record, event)
+
+    def _add(self, tp: TopicPartition, record: Record, what: Event | Rejected | Delivery | DeadLetter) -> None:
+        self._found.inputs.append(Taken(record.timestamp_ms, tp.topic, tp.partition, record.offset, what))
+
+    def _note_what_is_gone(
+        self, inputs: set[str], beginnings: dict[TopicPartition, int], origins: dict[TopicPartition, int]
+    ) -> None:
+        gone = sum(max(0, first - origins.get(tp, 0)) for tp, first in beginnings.items() if tp.topic in inputs)
+        if gone:
+            self._found.notes.append(
+                f"{gone} records at the beginning of the input topics are no longer in the log. What she did in them "
+                "is not told, and what the present record knows of her from then is missing here."
+            )
+
+
+def _recalled(stored: list[Decision], found: _Found) -> dict[str, Recalled]:
+    """The store's decisions; those it has swept are taken from the topic as long as that keeps them."""
+    known = {decision.decision_id: decision for _, decision in found.published.values()}
+    known |= {decision.decision_id: decision for decision in stored}
+    return {
+        name: Recalled(decision, found.published[name][0] if name in found.published else None)
+        for name, decision in known.items()
+    }
+
+
+def _beats(settings: Settings) -> list[dict[str, Any]]:
+    folder = settings.data_dir / "run"
+    return [read_beat(folder, path.stem) for path in sorted(folder.glob("worker-*.json")) if "place" not in path.stem]
+
+
+def _origins(settings: Settings) -> dict[TopicPartition, int]:
+    """Where each partition was begun at the first start."""
+    try:
+        rows = json.loads((settings.data_dir / "origins.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return {TopicPartition(topic, partition): offset for topic, partition, offset in rows}
