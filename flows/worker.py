@@ -169,8 +169,10 @@ class Worker:
     def _beat(self) -> None:
         beat = Beat(self._settings.data_dir, f"worker-{self._place.process}")
         beats = count()
-        while not self._stop.asked:
+        while True:
             time.sleep(1.0)
+            if self._stop.asked:
+                return  # the last word is told when all is written
             if self._source is not None and next(beats) % ENDS_BEATS == 0:
                 self._look_at_ends()
             beat.tell(self._status())
