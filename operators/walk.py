@@ -55,7 +55,7 @@ def walk(path: str, steps: Steps, tail: Steps = ()) -> Iterator[tuple[str, Wait[
 
 def _check_arms(path: str, step: Experiment[Any]) -> None:
     shares = [each.percent for each in step.arms]
-    if abs(sum(shares) - 100) > 1e-9 or min(shares, default=0) < 0:
+    if not abs(sum(shares) - 100) <= 1e-9 or min(shares, default=0) < 0:
         raise FlowError(
             f'{path}: the shares of experiment "{step.name}" are {", ".join(f"{s:g}" for s in shares)} percent, '
             f"which adds up to {sum(shares):g}. They must add up to 100."
