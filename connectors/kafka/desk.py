@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from kafka import KafkaAdminClient  # type: ignore[import-untyped]
 from kafka import TopicPartition as KafkaPartition
 from kafka.errors import (  # type: ignore[import-untyped]
+    InvalidTopicError,
     KafkaError,
     NoError,
     RetriableError,
@@ -50,6 +51,8 @@ class Desk:
             error = for_code(described["error_code"])
             if error is UnknownTopicOrPartitionError:
                 return []
+            if error is InvalidTopicError:
+                raise LogError(f'Kafka allows no topic named "{topic}". Letters, digits, ".", "_" and "-" will do.')
             if error is not NoError:
                 raise error(topic)
             return sorted(each["partition_index"] for each in described["partitions"])
@@ -107,7 +110,10 @@ class Desk:
         if not specs:
             return {}
         wanted = {KafkaPartition(*tp): spec for tp, spec in specs.items()}
-        found = self._ask(lambda client: client.list_partition_offsets(wanted, IsolationLevel.READ_COMMITTED), seconds)
+        # Uncommitted: the end is where the next record goes, and a time is found in a transaction that is still open.
+        found = self._ask(
+            lambda client: client.list_partition_offsets(wanted, IsolationLevel.READ_UNCOMMITTED), seconds
+        )
         return {TopicPartition(tp.topic, tp.partition): at.offset for tp, at in found.items()}
 
     def _ask(self, question: Callable[[Any], _T], seconds: float) -> _T:

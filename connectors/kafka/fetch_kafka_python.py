@@ -21,15 +21,13 @@ from connectors.kafka.watched import WatchedFetcher
 from state.records import LogError, Record, TopicPartition
 
 FETCH_BYTES_MAX = 8 << 20
-PARTITION_BYTES_MAX = 1 << 20
+PARTITION_BYTES_MAX = 256 << 10  # what one partition may hand over before the next has its turn
 METADATA_AGE_MS_MAX = 3_000
 
 
 class KafkaPythonFetching:
-    def __init__(self, bootstrap_servers: str, group: str, security: Mapping[str, Any], notice: Notice) -> None:
-        del (
-            group
-        )  # Progress is committed at the desk: a consumer of a group stands still while its coordinator is away.
+    def __init__(self, bootstrap_servers: str, security: Mapping[str, Any], notice: Notice) -> None:
+        # Without a group: such a consumer would stand still while its coordinator is away. The desk commits.
         try:
             self._consumer = KafkaConsumer(
                 bootstrap_servers=bootstrap_servers.split(","),

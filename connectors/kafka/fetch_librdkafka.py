@@ -7,7 +7,6 @@ end asked for is the high watermark: behind a transaction that is still open not
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from connectors.kafka.fetching import Found, Lost, Notice, Quiet
-from connectors.kafka.security import for_librdkafka
+from connectors.kafka.librdkafka import LOG, connection
 from state.records import LogError, Record, TopicPartition
 
 ASK_SECONDS = 0.1
@@ -33,18 +32,11 @@ _FOR_A_PERSON = (
     KafkaError._FATAL,
 )
 _LATEST: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-_log = logging.getLogger("impuls.kafka")
 
 
 class LibrdkafkaFetching:
     def __init__(self, bootstrap_servers: str, group: str, security: Mapping[str, Any], notice: Notice) -> None:
-        common: dict[str, Any] = {
-            "bootstrap.servers": bootstrap_servers,
-            "socket.nagle.disable": True,
-            "reconnect.backoff.max.ms": 1_000,
-            "topic.metadata.refresh.interval.ms": 3_000,
-            **for_librdkafka(security),
-        }
+        common = connection(bootstrap_servers, security)
         self._consumer = Consumer(
             {
                 **common,
@@ -54,17 +46,18 @@ class LibrdkafkaFetching:
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
-                "allow.auto.create.topics": False,
                 "check.crcs": True,
                 "fetch.min.bytes": 1,
                 "fetch.wait.max.ms": 100,
                 "fetch.queue.backoff.ms": 10,
                 "queued.min.messages": 10_000,
                 "queued.max.messages.kbytes": QUEUE_KBYTES_MAX,
+                "max.poll.interval.ms": 86_400_000,  # a full queue may keep us from polling for long
             },
-            logger=_log,
+            logger=LOG,
         )
-        self._admin = AdminClient(common, logger=_log)
+        # Its lines would pile up unread, and say what the consumer's say.
+        self._admin = AdminClient({**common, "log_level": 0})
         self._positions: dict[TopicPartition, int] = {}
         self._ends = Ends(self._admin, notice)
 
@@ -183,7 +176,7 @@ class Ends:
                 request_timeout=ANSWER_SECONDS_MAX,
             )
         except KafkaException as error:
-            _log.warning("kafka ends not asked", extra={"fact": error.args[0].name()})
+            LOG.warning("kafka ends not asked", extra={"fact": error.args[0].name()})
             return
         for asked_tp, answer in asked.items():
             tp = TopicPartition(asked_tp.topic, asked_tp.partition)
@@ -191,7 +184,8 @@ class Ends:
                 end = answer.result(ANSWER_SECONDS_MAX + 1).offset
             except (KafkaException, TimeoutError):
                 continue  # seen in `answered_at`, and no news of the end
-            if tp in self._watched:
+            # A leader that did not answer in time comes as a negative offset, and as no error.
+            if end >= 0 and tp in self._watched:
                 self.quiet[tp] = Quiet(end, began)
                 self._answered[tp] = time.monotonic()
 

@@ -57,9 +57,9 @@ class KafkaPythonProducing:
             return
         try:
             future = self._producer.send(topic, value, key)
-        except _FOR_GOOD as error:
+        except (*_FOR_GOOD, ValueError) as error:  # a ValueError is a name that no topic can have
             answer(Outcome.REFUSED, type(error).__name__)
-        except (KafkaError, ValueError) as error:
+        except KafkaError as error:
             answer(Outcome.BROKEN, f"{type(error).__name__} on topic {topic}")
         else:
             future.add_callback(lambda _: answer(Outcome.DONE, ""))

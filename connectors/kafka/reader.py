@@ -3,9 +3,10 @@
 What is promised of every log is in `state.records.Reader`; what is Kafka's own:
 
 - Only committed transactions are read (`read_committed`): records of one that is open, and all behind it in its
-  partition, appear when it ends. "Appended" in the promise about `idle_at` means committed.
-- The queue holds `RECORDS_MAX` records or `BYTES_MAX` bytes; then fetching stops, and with it nothing else: the
-  connections are kept alive by the client's own thread.
+  partition, appear when it ends. Until then the partition is not idle: there is something, though it is not given out.
+- The queue holds `RECORDS_MAX` records or `BYTES_MAX` bytes, and what one fetch brings on top; then fetching stops, and
+  with it nothing else: the connections are kept alive by the client's own thread.
+- Partitions take turns of `TURN_RECORDS_MAX` records, so that the backlog of one does not hold up the others.
 - A position outside the log is never corrected silently: `poll` raises `LogError` with the choices.
 """
 
@@ -16,18 +17,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
+from connectors.kafka.clients import fetching_by
 from connectors.kafka.desk import Desk
-from connectors.kafka.fetching import Fetching, Found, Lost, Notice, Quiet
+from connectors.kafka.fetching import Fetching, Found, Lost, Quiet
 from connectors.kafka.lost import outside, unknown
 from connectors.kafka.wake import Wake
 from state.records import Fetched, LogError, TopicPartition
 
 RECORDS_MAX = 50_000
 BYTES_MAX = 32 << 20
-FETCH_RECORDS_MAX = 1_000
+FETCH_RECORDS_MAX = 20_000
+TURN_RECORDS_MAX = 500
 FETCH_SECONDS_MAX = 0.1
 IDLE_REPORT_SECONDS = 0.1
 ERRAND_SECONDS = 3.0
@@ -42,13 +44,14 @@ class KafkaReader:
     ) -> None:
         self._wake = Wake()
         self._desk = Desk(bootstrap_servers, group, security)
-        self._connect = partial(_fetching, client, bootstrap_servers, group, security, self._notice)
+        self._connect = fetching_by(client, bootstrap_servers, group, security)
         self._fetching: Fetching | None = None  # made at the first `assign`: who only asks needs none
         self._lock = threading.Lock()
-        self._queue: deque[Found] = deque()
+        self._queues: dict[TopicPartition, deque[Found]] = {}  # none is empty; the first has the next turn
         self._records, self._bytes = 0, 0
         self._room = threading.Event()
         self._wanted: dict[TopicPartition, int] | None = None
+        self._moved: set[TopicPartition] = set()  # what the thread still fetches of these is not wanted
         self._queued: dict[TopicPartition, int] = {}  # up to where the queue goes
         self._given: dict[TopicPartition, int] = {}  # up to where the caller has got
         self._idle_at: dict[TopicPartition, float] = {}
@@ -64,16 +67,21 @@ class KafkaReader:
     # -- the caller's side
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
-        added = {tp: offset for tp, offset in positions.items() if tp not in self._given}
-        if added:
-            self._check(added)
+        moved = {tp: offset for tp, offset in positions.items() if self._given.get(tp) != offset}
+        if moved:
+            self._check(moved)
         with self._lock:
-            self._given = {tp: self._given.get(tp, offset) for tp, offset in positions.items()}
-            self._idle_at = {tp: at for tp, at in self._idle_at.items() if tp in positions}
-            self._wanted = dict(self._given)
+            self._given = dict(positions)
+            self._idle_at = {tp: at for tp, at in self._idle_at.items() if tp in positions and tp not in moved}
+            self._wanted = dict(positions)
+            self._moved |= moved.keys()
+            for tp in [tp for tp in self._queues if tp not in positions or tp in moved]:
+                for found in self._queues.pop(tp):
+                    self._records -= len(found.records)
+                    self._bytes -= found.size
         self._room.set()
         if self._fetching is None:
-            self._fetching = self._connect()
+            self._fetching = self._connect(self._notice)
             self._threads.append(
                 threading.Thread(target=self._fetch_always, args=[self._fetching], name="kafka-reader", daemon=True)
             )
@@ -83,9 +91,9 @@ class KafkaReader:
         self._wake.clear()
         fetched: list[Fetched] = []
         left = records_max
-        while left > 0 and self._queue:
+        while left > 0 and self._queues:
             left -= self._take(left, fetched)
-        if self._queue:
+        if self._queues:
             self._wake.set()
         elif self._failure is not None and not fetched:
             raise self._failure
@@ -125,7 +133,7 @@ class KafkaReader:
 
     def last_fetch_age_seconds(self) -> float:
         """Of the partition that waits longest. While the queue is full nothing is fetched and nothing ages."""
-        if self._fetching is None or self._is_full():
+        if self._fetching is None or self.is_full():
             return 0.0
         return max(0.0, time.monotonic() - self._fetching.answered_at())
 
@@ -155,25 +163,24 @@ class KafkaReader:
                 raise outside(tp, offset, firsts[tp], ends[tp])
 
     def _take(self, records_max: int, fetched: list[Fetched]) -> int:
-        """Moves the next find, or as much of it as is allowed, from the queue to the caller."""
+        """Gives the caller what the next partition has found, or as much of it as makes a turn."""
         with self._lock:
-            found = self._queue.popleft()
-            tp, start, end, records, size = found
-            if len(records) > records_max:
-                records, rest = records[:records_max], records[records_max:]
-                end, share = rest[0].offset, size * len(records) // len(found.records)
-                self._queue.appendleft(Found(tp, end, found.end, rest, size - share))
+            tp = next(iter(self._queues))
+            queue = self._queues.pop(tp)
+            _, start, end, records, size = found = queue.popleft()
+            if len(records) > (turn := min(records_max, TURN_RECORDS_MAX)):
+                records, rest = records[:turn], records[turn:]
+                end, share = rest[0].offset, size * turn // len(found.records)
+                queue.appendleft(Found(tp, end, found.end, rest, size - share))
                 size = share
+            if queue:
+                self._queues[tp] = queue
             self._records -= len(records)
             self._bytes -= size
-            # Not where the caller is: fetched for an assignment that is no more.
-            wanted = self._given.get(tp) == start
-            if wanted:
-                self._given[tp] = end
-        if not self._room.is_set() and not self._is_full():
+            self._given[tp] = end
+        if not self._room.is_set() and not self.is_full():
             self._room.set()
-        if wanted:
-            fetched.append(Fetched(tp.topic, tp.partition, start, end, records, None))
+        fetched.append(Fetched(tp.topic, tp.partition, start, end, records, None))
         return len(records)
 
     def _report_idle(self, findings: Mapping[TopicPartition, Quiet], fetched: list[Fetched]) -> None:
@@ -214,24 +221,31 @@ class KafkaReader:
     def _fetch_once(self, fetching: Fetching) -> None:
         with self._lock:
             wanted, self._wanted = self._wanted, None
+            moved, self._moved = self._moved, set()
+            if wanted is not None:
+                kept = self._queued.keys() - moved
+                self._queued = {tp: self._queued[tp] if tp in kept else offset for tp, offset in wanted.items()}
         if wanted is not None:
+            fetching.assign({tp: offset for tp, offset in wanted.items() if tp in kept})
             fetching.assign(wanted)
-            self._queued = {tp: self._queued.get(tp, offset) for tp, offset in wanted.items()}
-        if self._is_full():
+        if self.is_full():
             self._room.clear()
-            if self._is_full():
+            if self.is_full():
                 self._room.wait(FETCH_SECONDS_MAX)
                 return
         if found := fetching.fetch(FETCH_SECONDS_MAX, FETCH_RECORDS_MAX):
             with self._lock:
                 for each in found:
-                    self._queue.append(each)
+                    if each.tp in self._moved or each.tp not in self._given:
+                        continue
+                    self._queues.setdefault(each.tp, deque()).append(each)
                     self._queued[each.tp] = each.end
                     self._records += len(each.records)
                     self._bytes += each.size
             self._wake.set()
 
-    def _is_full(self) -> bool:
+    def is_full(self) -> bool:
+        """Nothing is fetched until some of it was taken."""
         return self._records >= RECORDS_MAX or self._bytes >= BYTES_MAX
 
     def _explain(self, lost: Lost) -> LogError:
@@ -288,15 +302,3 @@ class KafkaReader:
         if not self._closed:
             self._errand.wait(1.0)
             self._errand.set()
-
-
-def _fetching(client: str, servers: str, group: str, security: Mapping[str, Any], notice: Notice) -> Fetching:
-    if client == "kafka-python":
-        from connectors.kafka.fetch_kafka_python import KafkaPythonFetching
-
-        return KafkaPythonFetching(servers, group, security, notice)
-    if client == "librdkafka":
-        from connectors.kafka.librdkafka import LibrdkafkaFetching
-
-        return LibrdkafkaFetching(servers, group, security, notice)
-    raise LogError(f'kafka.client is "{client}". Choose kafka-python or librdkafka.')

@@ -8,9 +8,10 @@ nothing. `tests/connectors/test_kafka_quiet.py` fails where a new version of it 
 - within a fetch session the broker leaves out of its answer the partitions that have nothing new, and never leaves
   one out whose high watermark changed (KIP-227).
 
-A finding of nothing counts only where the offset is not below the end the broker last told, and, since an answer may
-be full before each partition had its turn, not below the high watermark either when the answer carried records.
-A leader that is new may for a moment not know its own end (KIP-207): `doubts` until someone asks it.
+A finding of nothing counts only where the offset is not below the high watermark the broker last told: an answer may
+be full before each partition had its turn, and behind a transaction that is still open there are records, though
+nobody may have them yet. A leader that is new may for a moment not know its own end (KIP-207): `doubts` until someone
+asks it.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class WatchedFetcher(Fetcher):  # type: ignore[misc]
         self.doubts: dict[TopicPartition, int] = {}
         self._notice = notice
         self._floors: dict[TopicPartition, int] = {}
-        self._ends: dict[TopicPartition, tuple[int, int]] = {}  # last stable offset, high watermark
+        self._ends: dict[TopicPartition, int] = {}  # high watermarks
         self._nodes: dict[TopicPartition, int] = {}
         self._began: dict[int, float] = {}
         self._doubt = 0
@@ -63,7 +64,6 @@ class WatchedFetcher(Fetcher):  # type: ignore[misc]
 
     def _learn(self, node_id: int, fetch_offsets: Any, whole: bool, response: Any) -> None:
         told = {(topic.topic, each.partition_index): each for topic in response.responses for each in topic.partitions}
-        carries = any(each.records for each in told.values())
         now = time.monotonic()
         for asked, offset in fetch_offsets.items():
             tp = TopicPartition(asked.topic, asked.partition)
@@ -77,15 +77,13 @@ class WatchedFetcher(Fetcher):  # type: ignore[misc]
             if each is not None:
                 if each.error_code != 0:
                     continue
-                high = each.high_watermark
-                self._ends[tp] = (each.last_stable_offset if each.last_stable_offset >= 0 else high, high)
+                self._ends[tp] = each.high_watermark
             self.answered[tp] = now
             if each is not None and (each.records or _diverges(each)):
                 continue
-            end, high = self._ends.get(tp, (None, None))
-            if end is None or offset < end or (carries and offset < high):
+            if tp not in self._ends or offset < max(self._ends[tp], self._floors.get(tp, 0)):
                 continue
-            if tp not in self.doubts and offset >= self._floors.get(tp, 0):
+            if tp not in self.doubts:
                 self.quiet[tp] = Quiet(offset, self._began[node_id])
         self._notice()
 

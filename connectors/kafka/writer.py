@@ -17,9 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from connectors.kafka.producing import Connect, Outcome, Producing
+from connectors.kafka.clients import producing_by
+from connectors.kafka.producing import Outcome, Producing
 from connectors.kafka.wake import Wake
-from state.records import Ack, LogError
+from state.records import Ack
 
 RECORDS_MAX = 20_000
 BYTES_MAX = 64 << 20
@@ -44,7 +45,7 @@ class KafkaWriter:
     """`state.records.Writer` over Kafka, for one thread. `fileno` is readable when `acknowledged` has something new."""
 
     def __init__(self, bootstrap_servers: str, *, security: Mapping[str, Any], client: str = "kafka-python") -> None:
-        self._connect = _connect(client, bootstrap_servers, security)
+        self._connect = producing_by(client, bootstrap_servers, security)
         self._wake = Wake()
         self._change = threading.Condition()
         self._new: deque[_Entry] = deque()
@@ -175,15 +176,3 @@ def _pauses() -> Iterator[float]:
     while True:
         yield pause * random.uniform(0.5, 1.0)
         pause = min(pause * 2, PAUSE_SECONDS_MAX)
-
-
-def _connect(client: str, servers: str, security: Mapping[str, Any]) -> Connect:
-    if client == "kafka-python":
-        from connectors.kafka.produce_kafka_python import KafkaPythonProducing
-
-        return partial(KafkaPythonProducing, servers, security)
-    if client == "librdkafka":
-        from connectors.kafka.librdkafka import LibrdkafkaProducing
-
-        return partial(LibrdkafkaProducing, servers, security)
-    raise LogError(f'kafka.client is "{client}". Choose kafka-python or librdkafka.')

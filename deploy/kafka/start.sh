@@ -2,7 +2,9 @@
 # Starts a real single-node Apache Kafka (KRaft) on 127.0.0.1 and waits until it serves. Does nothing when it runs.
 #
 # KAFKA_PORT (19092) chooses the port; the next port up is the controller's. Any other port than 19092 has its data,
-# log and pid in a folder of its own, so that a test can freeze or kill a broker without harm to the first.
+# log and pid in a folder of its own (or in KAFKA_HOME), so that a test can freeze or kill a broker without harm to the
+# first. KAFKA_PROPERTIES names a file of further broker properties; they win.
+# `start.sh prepare` only sees that Java and the jars are there. Exit 3: something is not installed here.
 # KAFKA_LOG_LEVEL (warn) is what the broker writes to broker.log.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,12 +13,18 @@ port=${KAFKA_PORT:-19092}
 controller=$((port + 1))
 home=$root/.local/kafka
 [ "$port" = 19092 ] || home=$home-$port
+home=${KAFKA_HOME:-$home}
 jars=$root/.local/kafka-jars
 wait_seconds_max=60
 
 fail() {
     echo "kafka: $*" >&2
     exit 1
+}
+
+lacks() {
+    echo "kafka: $*" >&2
+    exit 3
 }
 
 # True while the pid is that of our broker: a number alone may have gone to another process.
@@ -44,32 +52,34 @@ await() {
     echo "kafka: ready on 127.0.0.1:$port (pid $(cat "$home/pid"), data in $home)"
 }
 
-command -v java >/dev/null 2>&1 || fail "no java: install Java 17 or later (Debian: apt-get install openjdk-17-jre-headless)"
+command -v java >/dev/null 2>&1 || lacks "no java: install Java 17 or later (Debian: apt-get install openjdk-17-jre-headless)"
 version=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1)
-[ "${version:-0}" -ge 17 ] || fail "java is version ${version:-unknown}, Kafka needs 17 or later"
+[ "${version:-0}" -ge 17 ] || lacks "java is version ${version:-unknown}, Kafka needs 17 or later"
 
-mkdir -p "$home/data" "$jars"
+mkdir -p "$jars"
 # One at a time: tests of several processes may ask for the broker at once. Not inherited by the broker (9>&- below).
 if command -v flock >/dev/null 2>&1; then
     exec 9>"$jars/lock"
     flock 9
 fi
 
+wanted=$(cksum <"$here/pom.xml")
+if [ "$(cat "$jars/stamp" 2>/dev/null || true)" != "$wanted" ]; then
+    command -v mvn >/dev/null 2>&1 || lacks "no mvn: install Maven (Debian: apt-get install maven)"
+    echo "kafka: fetching the pinned jars ..."
+    rm -rf "$jars/lib" "$jars/stamp"
+    mvn -B -q -f "$here/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars/lib" >"$jars/mvn.log" 2>&1 ||
+        lacks "Maven could not fetch the jars: $(tail -n 3 "$jars/mvn.log")"
+    echo "$wanted" >"$jars/stamp"
+fi
+[ "${1:-}" != prepare ] || exit 0
+
 if runs; then
     await
     exit 0
 fi
 
-wanted=$(cksum <"$here/pom.xml")
-if [ "$(cat "$jars/stamp" 2>/dev/null || true)" != "$wanted" ]; then
-    command -v mvn >/dev/null 2>&1 || fail "no mvn: install Maven (Debian: apt-get install maven)"
-    echo "kafka: fetching the pinned jars ..."
-    rm -rf "$jars/lib" "$jars/stamp"
-    mvn -B -q -f "$here/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars/lib" >"$jars/mvn.log" 2>&1 ||
-        fail "Maven could not fetch the jars: $(tail -n 3 "$jars/mvn.log")"
-    echo "$wanted" >"$jars/stamp"
-fi
-
+mkdir -p "$home/data"
 cat >"$home/server.properties" <<END
 process.roles=broker,controller
 node.id=1
@@ -90,6 +100,7 @@ log.segment.delete.delay.ms=1000
 num.network.threads=2
 num.io.threads=4
 END
+[ -z "${KAFKA_PROPERTIES:-}" ] || cat "$KAFKA_PROPERTIES" >>"$home/server.properties"
 
 # SerialGC: two cores and half a gigabyte of heap.
 logging="-Dorg.slf4j.simpleLogger.defaultLogLevel=${KAFKA_LOG_LEVEL:-warn} -Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info -Dorg.slf4j.simpleLogger.showDateTime=true"

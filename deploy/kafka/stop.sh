@@ -1,10 +1,11 @@
 #!/bin/sh
-# Stops the Kafka that start.sh started (KAFKA_PORT, 19092), gently, then by force. Its data stays.
+# Stops the Kafka that start.sh started (KAFKA_PORT, 19092; or KAFKA_HOME), gently, then by force. Its data stays.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 port=${KAFKA_PORT:-19092}
 home=$root/.local/kafka
 [ "$port" = 19092 ] || home=$home-$port
+home=${KAFKA_HOME:-$home}
 
 # True while the pid is that of our broker: a number alone may have gone to another process.
 runs() {
