@@ -38,6 +38,9 @@ class Source(Protocol):
     def poll(self) -> Sequence[tuple[int, Input]]:
         """(shard, input) pairs, empty when there is nothing now.  Raises `StopIteration` at the end of all input."""
 
+    def last(self) -> Sequence[tuple[int, Input]]:
+        """What the shards must still be told of what was read, when it is to be read no further."""
+
 
 def shard_keys(shards: int) -> list[str]:
     """Bytewax keys for the shards, chosen so that they spread evenly over 1, 2, 4, 8 … workers.
@@ -100,12 +103,16 @@ class _Partition(StatelessSourcePartition[tuple[str, Input]]):
         self._source, self._keys, self._publisher, self._stop = source, keys, publisher, stop
         self._awake: datetime | None = None
         self._round_began = 0.0
+        self._has_ended = False
 
     def next_batch(self) -> Iterable[tuple[str, Input]]:
         if self._round_began:
             metrics.EPOCH.observe(perf_counter() - self._round_began)
         if self._stop.asked:
-            raise StopIteration
+            if self._has_ended:
+                raise StopIteration
+            self._has_ended = True
+            return [(self._keys[shard], item) for shard, item in self._source.last()]
         if self._publisher is not None:
             self._publisher.turn()
         keys = self._keys

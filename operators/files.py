@@ -83,6 +83,9 @@ class FileSource:
                 self._mark(out, self._reached + self._play_out + 1)
         return out
 
+    def last(self) -> Sequence[tuple[int, Input]]:
+        return ()  # a replay that is broken off begins anew
+
     def _open(self, files: Sequence[Path]) -> Iterator[Line]:
         streams = [self._lines_of(number, path) for number, path in enumerate(files)]
         return streams[0] if len(streams) == 1 else merge(*streams, key=lambda line: line[:2])

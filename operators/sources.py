@@ -104,6 +104,13 @@ class LogSource:
             self._tell(now, out)
         return out
 
+    def last(self) -> list[tuple[int, Input]]:
+        """How far all was read, for the shards that had none of it: where they are, the next start goes on."""
+        out: list[tuple[int, Input]] = []
+        self._ranges_at = 0.0
+        self._tell(self._wall(), out)
+        return out
+
     def positions(self) -> dict[TopicPartition, int]:
         return dict(self._positions)
 

@@ -96,6 +96,18 @@ def test_every_shard_is_told_of_every_offset_exactly_once(bench: Bench, reader: 
         assert all(before[1] == after[0] for before, after in pairwise(mine))
 
 
+def test_a_source_that_is_to_stop_tells_every_shard_how_far_it_has_read(bench: Bench, reader: LogReader) -> None:
+    source = bench.source(reader)
+    source.poll()  # tells of all ranges, which it does not do again at once
+    bench.append("clickstream", "c1", START, START + 1)
+    bench.wall += 0.11
+    told: dict[int, int] = {}
+    for shard, each in [*source.poll(), *source.last()]:
+        ranges = [(each.topic, each.end)] if isinstance(each, SubBatch) else [(r[0], r[3]) for r in each.ranges]
+        told.update((shard, end) for topic, end in ranges if topic == "clickstream")
+    assert told == dict.fromkeys(range(SHARDS), 2)
+
+
 def clock_of(source: LogSource, bench: Bench, rounds: int = 3) -> ShardClock:
     clock = ShardClock(1, live=True)
     for _ in range(rounds):
