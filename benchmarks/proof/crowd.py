@@ -1,0 +1,145 @@
+"""Customers of a made-up shop, one after the other without end: a seeded stream of events in order of time.
+
+Everybody has an address, and most agreed to hear from the shop.  Half of them have carts with names.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from state.instants import format_instant
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+
+CLICKS = "clickstream"
+_PRICES = (5.25, 19.0, 25.0, 49.5, 60.0, 99.75, 100.0)
+_CONSENT = {"channel": "email", "topic": "marketing", "source": "sign-up form"}
+
+
+@dataclass(frozen=True)
+class Tempo:
+    """How fast customers come, and how fast they live: (least, most) milliseconds from one thing to the next."""
+
+    arrival: int
+    to_consent: tuple[int, int]
+    to_add: tuple[int, int]
+    to_order: tuple[int, int]
+    to_next_visit: tuple[int, int]
+    visits_max: int
+
+
+DAYS = Tempo(
+    arrival=150 * SECOND,
+    to_consent=(0, 2 * MINUTE),
+    to_add=(5 * SECOND, 10 * MINUTE),
+    to_order=(MINUTE, 100 * MINUTE),
+    to_next_visit=(10 * MINUTE, 40 * HOUR),
+    visits_max=3,
+)
+"""For the replay clock: reminders, orders and second visits come in any order."""
+
+MOMENTS = Tempo(
+    arrival=40,
+    to_consent=(0, 200),
+    to_add=(20, 700),
+    to_order=(100, 3_000),
+    to_next_visit=(300, 3_000),
+    visits_max=2,
+)
+"""For the live clock: a whole life within a quarter of a minute, before its first reminder."""
+
+
+class Appended(NamedTuple):
+    """One event and its customer, by whom it is keyed; all go to one topic, so that hers stay in order."""
+
+    at: int
+    number: int
+    customer: str
+    event: dict[str, Any]
+
+
+class Crowd:
+    """Iterate for the events.  The same seed, start and tempo make the same ones."""
+
+    def __init__(self, seed: int, start: int, tempo: Tempo) -> None:
+        self._chance = random.Random(seed)
+        self._start, self._tempo = start, tempo
+        self._number = 0
+
+    def __iter__(self) -> Iterator[Appended]:
+        going: list[Appended] = []
+        arrives, customer = self._start, 0
+        while True:
+            while not going or arrives <= going[0].at:
+                for each in self._life(f"c{customer}", arrives):
+                    heapq.heappush(going, each)
+                customer += 1
+                arrives += max(1, round(self._chance.expovariate(1 / self._tempo.arrival)))
+            event = heapq.heappop(going)
+            yield event
+            if self._chance.random() < 0.02:
+                yield event  # the tracker sends it twice
+
+    def _life(self, customer: str, at: int) -> Iterator[Appended]:
+        chance, tempo = self._chance, self._tempo
+        traits = {"email": f"{customer}@example.invalid", "firstName": f"Customer {customer}"}
+        yield self._appended(at, customer, {"type": "identify", "traits": traits})
+        if chance.random() < 0.85:
+            at += chance.randint(*tempo.to_consent)
+            yield self._track(at, customer, "Consent Granted", dict(_CONSENT))
+        names_carts = chance.random() < 0.5
+        carts: dict[str, dict[str, int]] = {}
+        for visit in range(chance.randint(1, tempo.visits_max)):
+            name = {"cart_id": f"{customer}-{visit}"} if names_carts else {}
+            cart = carts.setdefault(name.get("cart_id", ""), {})
+            for _ in range(chance.randint(1, 4)):
+                at += chance.randint(*tempo.to_add)
+                yield self._change(at, customer, cart, name)
+            if cart and chance.random() < 0.35:
+                at += chance.randint(*tempo.to_order)
+                cart.clear()
+                yield self._track(at, customer, "Order Completed", {"order_id": f"o{self._number}", **name})
+            at += chance.randint(*tempo.to_next_visit)
+
+    def _change(self, at: int, customer: str, cart: dict[str, int], name: dict[str, str]) -> Appended:
+        chance = self._chance
+        if cart and chance.random() < 0.2:
+            product = chance.choice(sorted(cart))
+            quantity = chance.randint(1, cart[product])
+            cart[product] -= quantity
+            if not cart[product]:
+                del cart[product]
+            taken = {"product_id": product, "quantity": quantity, **name}
+            return self._track(at, customer, "Product Removed", taken)
+        price = chance.choice(_PRICES)
+        product, quantity = f"p{price}", chance.choice((1, 1, 1, 2))
+        cart[product] = cart.get(product, 0) + quantity
+        added = {"product_id": product, "name": product, "price": price, "currency": "PLN", "quantity": quantity}
+        return self._track(at, customer, "Product Added", {**added, **name})
+
+    def _track(self, at: int, customer: str, event: str, properties: dict[str, Any]) -> Appended:
+        return self._appended(at, customer, {"type": "track", "event": event, "properties": properties})
+
+    def _appended(self, at: int, customer: str, event: dict[str, Any]) -> Appended:
+        self._number += 1
+        whole = {**event, "messageId": f"e{self._number}", "userId": customer, "timestamp": format_instant(at)}
+        return Appended(at, self._number, customer, whole)
+
+
+def last_word(at: int) -> Appended:
+    """Somebody looks at something, long after all others: the replay clock goes on to there."""
+    event = {
+        "type": "track",
+        "event": "Product Viewed",
+        "messageId": "the-last-word",
+        "userId": "nobody",
+        "timestamp": format_instant(at),
+        "properties": {"product_id": "p5.25"},
+    }
+    return Appended(at, 1 << 60, "nobody", event)

@@ -1,0 +1,75 @@
+"""The load: events appended at their pace by a thread, whatever the workers do."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from benchmarks.proof.crowd import CLICKS, Appended
+from benchmarks.proof.deployment import Deployment, Failed
+from flows import worker_doors as doors
+
+FLUSH_SECONDS_MAX = 60.0
+
+
+class Feed:
+    """`start` it, `stop` it; then `events` are what was appended, in order.
+
+    `due` says when (seconds since 1970) an event, the so-manieth, is to be appended; None: as soon as there is one.
+    """
+
+    def __init__(
+        self, deployment: Deployment, events: Iterable[Appended], due: Callable[[int, Appended], float] | None = None
+    ) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.last_at = 0
+        self.late_ms = 0.0
+        self._source, self._due = iter(events), due
+        self._writer = doors.open_writer(deployment.settings)
+        self._enough = threading.Event()
+        self._failed: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def is_going(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self, last: Appended | None = None) -> None:
+        """Append no more than this one.  Raises `Failed`."""
+        self._enough.set()
+        self._thread.join()
+        if self._failed is not None:
+            raise Failed(f"the load broke off: {self._failed!r}") from self._failed
+        if last is not None:
+            self._append(last)
+        flushed = self._writer.flush(FLUSH_SECONDS_MAX)
+        self._writer.close()
+        if not flushed:
+            raise Failed("the log did not take the events")
+
+    def _run(self) -> None:
+        try:
+            for number, each in enumerate(self._source):
+                due = self._due(number, each) if self._due is not None else time.time()
+                while (left := due - time.time()) > 0:
+                    if self._enough.wait(min(left, 0.2)):
+                        return
+                if self._enough.is_set():
+                    return
+                self._append(each)
+                self.late_ms = max(self.late_ms, (time.time() - due) * 1000)
+        except BaseException as error:
+            self._failed = error
+
+    def _append(self, each: Appended) -> None:
+        value = json.dumps(each.event).encode()
+        while not self._writer.send(CLICKS, each.customer.encode(), value):
+            time.sleep(0.01)
+        self.events.append(each.event)
+        self.last_at = max(self.last_at, each.at)
