@@ -117,8 +117,9 @@ class Writer(Protocol):
 
 
 class TopicSpec(NamedTuple):
-    """How a topic of ours is made where it is missing."""
+    """How a topic of ours is made where it is missing.  `retention_bytes` per partition; 0 for no limit."""
 
     name: str
     partitions: int
     retention_days: int
+    retention_bytes: int = 0

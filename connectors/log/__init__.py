@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.log.folders import apply_retention, create_topics
+from connectors.log.keeping import apply_retention, create_topics
 from connectors.log.reader import LogReader
 from connectors.log.writer import LogWriter
 

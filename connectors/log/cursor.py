@@ -3,175 +3,188 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from pathlib import Path
 
 from connectors.log import frames
+from connectors.log.ending import current_end
 from connectors.log.folders import partition_folder, segment, segments
+from connectors.log.head import NAME, Head, read
 from state.records import LogError, Record, TopicPartition
 
 _CHUNK = 256 << 10
 
 
 class Cursor:
-    """A place in a partition.  Raises `LogError` where the offset is not there (any more, or yet)."""
+    """A place in a partition.
+
+    Raises `LogError` where the offset is not there (any more, or yet), and where the files are damaged: nothing is
+    read past the damage, so that nothing is skipped unseen.
+    """
 
     def __init__(self, root: Path, tp: TopicPartition, offset: int) -> None:
         self._tp = tp
         self._folder = partition_folder(root, tp)
-        self.offset = offset
+        self.offset = offset  # of the next record to give out
+        self._ready: deque[Record] = deque()  # decoded, not given out yet
         self._file = -1
-        self._first = 0
-        self._place = 0
+        self._first = -1
+        self._place = 0  # in the file, behind the last frame that was looked at
+        self._following = offset  # the offset of the frame at this place
+        self._at_rest = False  # the last look gave all that was there
+        self._doubted = (-1, -1)
+        self._head = -1
         self._seek()
 
     def read(self, records_max: int) -> list[Record]:
         """The next records that are there; empty at the end."""
+        ready = self._ready
         found: list[Record] = []
         while len(found) < records_max:
-            if self._file < 0 and not self._enter(self.offset):
+            if not ready and ((found and self._at_rest) or not self._fill()):
                 break
-            raw = os.pread(self._file, _CHUNK, self._place)
-            if not raw:
-                if not self._enter(self.offset):
-                    break
-                continue
-            if not self._take(raw, records_max, found) or (found and len(raw) < _CHUNK):
-                break  # after a short read there is nothing more, as far as this call is concerned
+            while ready and len(found) < records_max:
+                found.append(ready.popleft())
+        if found:
+            self.offset = ready[0].offset if ready else self._following
         return found
 
     def close(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        for descriptor in (self._file, self._head):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._file = self._head = -1
 
-    def _take(self, raw: bytes, records_max: int, found: list[Record]) -> bool:
-        """Whole frames out of these bytes; whether to read on."""
-        place, whole = 0, len(raw)
-        while place < whole and len(found) < records_max:
-            try:
-                frame = frames.decode(raw, place)
-            except frames.Torn:
-                if place == 0 and whole == _CHUNK:
-                    raw = os.pread(self._file, frames.HEADER.size + frames.HEADER.unpack_from(raw)[1], self._place)
-                    if len(raw) <= whole:
-                        return False
-                    whole = len(raw)
-                    continue
-                self._place += place
-                return whole == _CHUNK and place > 0
-            except frames.Damaged:
-                self._place += place
-                return self._damaged()
-            if frame.end > self.offset:
-                records = frames.records(frame, self.offset)
-                room = records_max - len(found)
-                found += records[:room]
-                if len(records) > room:  # the rest of this frame is for the next call
-                    self.offset = records[room].offset
-                    self._place += place
-                    return False
-                self.offset = frame.end
-            place += frame.size
+    # -- from the files
+
+    def _fill(self) -> bool:
+        """Decode what one look at the file gives; whether it gave anything."""
+        while True:
+            raw = os.pread(self._file, _CHUNK, self._place) if self._file >= 0 else b""
+            self._at_rest = len(raw) < _CHUNK
+            if self._decode(raw):
+                return True
+            if len(raw) == _CHUNK and frames.length_of(raw, 0) > _CHUNK:
+                left = os.fstat(self._file).st_size - self._place
+                if self._decode(os.pread(self._file, min(left, frames.length_of(raw, 0)), self._place)):
+                    return True
+            if not self._go_on(raw):
+                return False
+
+    def _decode(self, raw: bytes) -> bool:
+        """The whole frames at the beginning of these bytes; whether there was one to give out."""
+        place, since = 0, self.offset
+        try:
+            while place < len(raw):
+                frame = frames.decode(raw, place, self._following)
+                if frame.end > since:
+                    self._ready.extend(frames.records(frame, since))
+                self._following = frame.end
+                place += frame.size
+        except (frames.Torn, frames.Damaged):
+            pass
         self._place += place
-        return True
+        return place > 0
 
-    def _damaged(self) -> bool:
-        size = os.fstat(self._file).st_size
-        rest = os.pread(self._file, size - self._place, self._place)
-        later = any(first > self._first for first in segments(self._folder))
-        if later or _frame_behind(rest):
-            raise LogError(
-                f"{self._tp.topic}/{self._tp.partition}: the log is damaged after offset {self.offset - 1} (file "
-                f"{segment(self._folder, self._first).name}, byte {self._place}). Put the file back from a backup; "
-                "nothing is read past the damage, so that nothing is skipped unseen."
-            )
-        return False  # a torn tail: the next append cuts it
+    def _go_on(self, raw: bytes) -> bool:
+        """No whole frame is here: go to the next segment, or say that this is the end.  Raises `LogError`."""
+        if not raw and self._enter(self._following):
+            return True
+        if self._is_the_end(raw):
+            self._doubted = (-1, -1)
+            return False
+        here = self._first, self._place
+        if here != self._doubted:
+            self._doubted = here
+            return True  # there is more, so look again: it may have been written since we looked
+        there = segments(self._folder)
+        if there and self._following < there[0]:
+            raise self._gone(there[0])
+        raise self._damaged()
 
-    def _seek(self) -> None:
-        known = segments(self._folder)
-        beginning = known[0] if known else 0
-        if self.offset < beginning:
-            raise LogError(
-                f"{self._tp.topic}/{self._tp.partition}: offset {self.offset} is no longer there, the log begins at "
-                f"{beginning}. Start from what there is with `[start] at` on a fresh data_dir, or put the files back."
-            )
-        inside = [first for first in known if first <= self.offset]
-        if inside and not self._enter(inside[-1]):
-            return
-        end = end_of(self._folder)
-        if self.offset > end:
-            raise LogError(
-                f"{self._tp.topic}/{self._tp.partition}: offset {self.offset} is not there yet, the log ends at {end}. "
-                "Is this the log that the data folder belongs to? Put the right one in its place."
-            )
+    def _is_the_end(self, raw: bytes) -> bool:
+        known = self._read_head()
+        if known is not None and known.current:
+            if self._first < 0:
+                return known.next == self._following
+            # A segment is made before the head speaks of it, so a reader may be there first.
+            return (self._first, self._place) >= (known.first, known.size)
+        if any(first > self._first for first in segments(self._folder)):
+            return False
+        return not raw or not frames.is_followed(self._rest())
+
+    def _read_head(self) -> Head | None:
+        if self._head < 0:
+            try:
+                self._head = os.open(self._folder / NAME, os.O_RDONLY)
+            except FileNotFoundError:
+                return None
+        return read(self._head)
+
+    def _rest(self) -> bytes:
+        return os.pread(self._file, os.fstat(self._file).st_size - self._place, self._place)
 
     def _enter(self, first: int) -> bool:
         """Go on in the segment that begins here, if there is one."""
-        if self._file >= 0 and first == self._first:
+        if first == self._first:
             return False
         try:
             opened = os.open(segment(self._folder, first), os.O_RDONLY)
         except FileNotFoundError:
             return False
-        self.close()
-        self._file, self._first, self._place = opened, first, 0
+        if self._file >= 0:
+            os.close(self._file)
+        self._file, self._first, self._place, self._following = opened, first, 0, first
         return True
 
+    def _seek(self) -> None:
+        while True:
+            there = segments(self._folder)
+            if there and self.offset < there[0]:
+                raise self._gone(there[0])
+            inside = [first for first in there if first <= self.offset]
+            if not inside or self._enter(inside[-1]):
+                break  # else retention was there in between
+        end = current_end(self._folder)
+        if self.offset > end.next:
+            raise LogError(
+                f"{self._name}: offset {self.offset} is not there yet, the log ends at {end.next}. Is this the log "
+                "that the data folder belongs to? Put the right one in its place."
+            )
+        if (self.offset, self._first) == (end.next, end.first):
+            self._place, self._following = end.size, end.next
+        elif self._file >= 0:
+            self._skip()
 
-class End:
-    """Where a partition ends, looked for from where it was found last: a segment holds many frames."""
+    def _skip(self) -> None:
+        """To the frame that holds our offset, by the headers alone: what is before it was somebody's to check."""
+        while raw := os.pread(self._file, _CHUNK, self._place):
+            at = 0
+            while len(raw) - at >= frames.HEADER.size:
+                magic, length, _, start, count, _ = frames.HEADER.unpack_from(raw, at)
+                if magic != frames.MAGIC or start != self._following or start + count > self.offset:
+                    self._place += at
+                    return
+                at += frames.HEADER.size + length
+                self._following += count
+            if not at:
+                return
+            self._place += at
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._first = -1
-        self._place = self._end = 0
+    @property
+    def _name(self) -> str:
+        return f"{self._tp.topic}/{self._tp.partition}"
 
-    def find(self) -> int:
-        """The offset that the next record gets."""
-        known = segments(self._folder)
-        if not known:
-            return 0
-        with segment(self._folder, known[-1]).open("rb") as opened:
-            size = os.fstat(opened.fileno()).st_size
-            if known[-1] != self._first or size < self._place:
-                self._first, self._place, self._end = known[-1], 0, known[-1]
-            opened.seek(self._place)
-            while len(header := opened.read(frames.HEADER.size)) == frames.HEADER.size:
-                magic, length, _, start, count, _ = frames.HEADER.unpack(header)
-                place = self._place + frames.HEADER.size + length
-                if magic != frames.MAGIC or place > size:
-                    break
-                self._place, self._end = place, start + count
-                opened.seek(place)
-        return self._end
+    def _gone(self, beginning: int) -> LogError:
+        return LogError(
+            f"{self._name}: offset {self._following} is no longer there, the log begins at {beginning}: retention "
+            "deleted records before they were read. Put the files back from a backup, or start from what there is: "
+            "name an empty data_dir and choose [start] at."
+        )
 
-
-def end_of(folder: Path) -> int:
-    """The offset that the next record of a partition gets."""
-    return End(folder).find()
-
-
-def first_at(folder: Path, at: int) -> int:
-    """The first offset whose frame was appended at or after this time (ms); the end where there is none."""
-    for first in segments(folder):
-        with segment(folder, first).open("rb") as opened:
-            while len(header := opened.read(frames.HEADER.size)) == frames.HEADER.size:
-                magic, length, _, start, _, time = frames.HEADER.unpack(header)
-                if magic != frames.MAGIC:
-                    break
-                if time >= at:
-                    return int(start)
-                opened.seek(length, os.SEEK_CUR)
-    return end_of(folder)
-
-
-def _frame_behind(raw: bytes) -> bool:
-    place = raw.find(frames.MAGIC, 4)
-    while place > 0:
-        try:
-            frames.decode(raw, place)
-        except (frames.Torn, frames.Damaged):
-            place = raw.find(frames.MAGIC, place + 1)
-        else:
-            return True
-    return False
+    def _damaged(self) -> LogError:
+        return LogError(
+            f"{self._name}: the log is damaged after offset {self._following - 1} (file "
+            f"{segment(self._folder, max(self._first, 0)).name}, byte {self._place}). Put the file back from a backup; "
+            "nothing is read past the damage, so that nothing is skipped unseen."
+        )

@@ -5,31 +5,31 @@ A bell that is not heard costs nothing but time: readers look by themselves ten 
 
 from __future__ import annotations
 
-import itertools
 import os
 import select
 import socket
+import sys
 import time
 from pathlib import Path
+from secrets import token_hex
 
 from state.records import TopicPartition
 
 _REFRESH_SECONDS = 0.25
 _DATAGRAMS_MAX = 64
-_numbers = itertools.count()
+_NAMES_MAX = 8
+_MESSAGE_BYTES_MAX = 4096
 
 
 class Bell:
     """A reader's own socket in the folder of bells."""
 
     def __init__(self, root: Path) -> None:
-        folder = root / "bells"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path = folder / f"{os.getpid()}-{next(_numbers)}"
-        self._path.unlink(missing_ok=True)
+        self._folder = _Folder(root)
+        # Not the process id: processes in containers of their own may share this folder, and their ids.
+        self._name = token_hex(8)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        with _Folder(folder) as short:
-            self._socket.bind(f"{short}/{self._path.name}")
+        self._socket.bind(self._folder.address(self._name))
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
 
@@ -44,51 +44,51 @@ class Bell:
         names: set[bytes] = set()
         try:
             for _ in range(_DATAGRAMS_MAX):
-                names.update(self._socket.recv(4096).split(b"\n"))
+                names.update(self._socket.recv(_MESSAGE_BYTES_MAX).split(b"\n"))
         except BlockingIOError:
-            return names if len(names) < 8 else None
+            return names if len(names) < _NAMES_MAX else None
         return None
 
     def close(self) -> None:
-        self._path.unlink(missing_ok=True)
+        (self._folder.path / self._name).unlink(missing_ok=True)
         self._socket.close()
+        self._folder.close()
 
 
 class Ringer:
     """A writer's way to ring all bells."""
 
     def __init__(self, root: Path) -> None:
-        self._folder = root / "bells"
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        self._folder = _Folder(root)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._bells: list[str] = []
+        self._changed_at = -1
         self._refresh_at = 0.0
 
     def ring(self, partitions: list[TopicPartition]) -> None:
-        now = time.monotonic()
-        if now >= self._refresh_at:
-            self._refresh_at = now + _REFRESH_SECONDS
-            self._bells = [bell.name for bell in self._folder.iterdir()]
-        message = b"\n".join(name(tp) for tp in partitions)[:4096]
-        for bell in self._bells:
+        message = b"\n".join(name(tp) for tp in partitions)
+        if len(message) > _MESSAGE_BYTES_MAX:
+            message = b""  # names no partition, and so has no reader wait
+        for bell in self._all():
             try:
-                self._socket.sendto(message, f"/proc/self/fd/{self._descriptor}/{bell}")
-            except BlockingIOError:
-                pass  # its reader has much to hear already
+                self._socket.sendto(message, self._folder.address(bell))
+            except ConnectionRefusedError:
+                # Nobody listens: its process was killed.  A bell that somebody holds is never refused.
+                (self._folder.path / bell).unlink(missing_ok=True)
             except OSError:
-                self._stale(bell)
+                pass  # its reader has much to hear already, or is gone
 
     def close(self) -> None:
         self._socket.close()
-        os.close(self._descriptor)
+        self._folder.close()
 
-    def _stale(self, bell: str) -> None:
-        """Nobody listens: its process was killed."""
-        self._refresh_at = 0.0
-        pid = bell.partition("-")[0]
-        if not Path(f"/proc/{pid}").exists():
-            (self._folder / bell).unlink(missing_ok=True)
+    def _all(self) -> list[str]:
+        """The bells there are.  A folder's time ticks coarsely, so it is looked into now and then all the same."""
+        now, changed_at = time.monotonic(), self._folder.changed_at()
+        if changed_at != self._changed_at or now >= self._refresh_at:
+            self._changed_at, self._refresh_at = changed_at, now + _REFRESH_SECONDS
+            self._bells = [bell.name for bell in self._folder.path.iterdir()]
+        return self._bells
 
 
 def name(tp: TopicPartition) -> bytes:
@@ -96,14 +96,18 @@ def name(tp: TopicPartition) -> bytes:
 
 
 class _Folder:
-    """A short name for a folder: addresses of Unix sockets have room for a hundred characters only."""
+    """The folder of bells, under a short name: addresses of Unix sockets have room for a hundred characters only."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, root: Path) -> None:
+        self.path = root / "bells"
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
 
-    def __enter__(self) -> str:
-        self._descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        return f"/proc/self/fd/{self._descriptor}"
+    def address(self, bell: str) -> str:
+        return f"/proc/self/fd/{self._descriptor}/{bell}" if sys.platform == "linux" else str(self.path / bell)
 
-    def __exit__(self, *_: object) -> None:
+    def changed_at(self) -> int:
+        return os.fstat(self._descriptor).st_mtime_ns
+
+    def close(self) -> None:
         os.close(self._descriptor)

@@ -1,28 +1,42 @@
-"""Where things lie in an embedded log: topics, partitions, segments.
+"""Where things lie in an embedded log: topics, partitions, segments, what groups have read.
 
-topics/<topic>/topic.json         how many partitions, how long it is kept
+topics/<topic>/topic.json         how many partitions, how long and how much of them is kept
 topics/<topic>/<partition>/<first offset>.log
+topics/<topic>/<partition>/head   see `head`
 groups/<group>/<topic>.<partition>
 bells/                            see `doorbell`
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
+from secrets import token_hex
+from urllib.parse import quote
 
+import msgspec
+
+from state.files import write_once, write_whole
 from state.records import LogError, TopicPartition, TopicSpec
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 SUFFIX = ".log"
+
+
+class Described(msgspec.Struct, frozen=True):
+    """What is written down of a topic.  `retention_bytes` per partition; 0 for no limit."""
+
+    partitions: int
+    retention_days: int
+    retention_bytes: int = 0
 
 
 def topic_folder(root: Path, topic: str) -> Path:
     if not _NAME.fullmatch(topic):
-        raise LogError(f"topic {topic!r}: a topic's name has small letters, digits, dots, dashes and underscores only.")
+        raise LogError(
+            f"topic {topic!r}: a topic's name has letters, digits, dots, dashes and underscores only, at most 200, and "
+            "begins with a letter or digit. Rename it."
+        )
     return root / "topics" / topic
 
 
@@ -43,47 +57,43 @@ def segment(folder: Path, first: int) -> Path:
     return folder / f"{first:020}{SUFFIX}"
 
 
-def create_topics(root: Path, specs: Iterable[TopicSpec]) -> None:
-    """Make the topics that are not there yet."""
-    for spec in specs:
-        folder = topic_folder(root, spec.name)
-        if (folder / "topic.json").exists():
-            continue
-        for partition in range(spec.partitions):
-            (folder / str(partition)).mkdir(mode=0o700, parents=True, exist_ok=True)
-        put(folder / "topic.json", json.dumps({"partitions": spec.partitions, "retention_days": spec.retention_days}))
-    for each in (root, root / "topics"):
-        if each.is_dir():
-            each.chmod(0o700)
+def describe(root: Path, spec: TopicSpec) -> Described:
+    """Write a topic down where it is not, or how long it is kept from now on; its partitions stay as they are."""
+    path = topic_folder(root, spec.name) / "topic.json"
+    wanted = Described(spec.partitions, spec.retention_days, spec.retention_bytes)
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_once(path, msgspec.json.encode(wanted).decode())  # of two processes, the first says how many
+    there = described(path)
+    wanted = msgspec.structs.replace(wanted, partitions=there.partitions)
+    if there != wanted:
+        write_whole(path, msgspec.json.encode(wanted).decode())
+    return wanted
+
+
+def described(path: Path) -> Described:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Described)
+    except msgspec.MsgspecError as error:
+        raise LogError(f"{path}: not what was written there ({error}). Put the file back from a backup.") from None
 
 
 def partitions(root: Path, topic: str) -> int:
     """How many partitions a topic has; 0 where there is none of this name."""
     try:
-        described = json.loads((topic_folder(root, topic) / "topic.json").read_text())
+        return described(topic_folder(root, topic) / "topic.json").partitions
     except FileNotFoundError:
         return 0
-    return int(described["partitions"])
+
+
+def commit_file(root: Path, group: str, tp: TopicPartition) -> Path:
+    """Where a group's progress stands.  Whatever a group is called, its name stays inside the folder."""
+    return root / "groups" / f"g-{quote(group, safe='')}" / f"{tp.topic}.{tp.partition}"
 
 
 def put(path: Path, text: str) -> None:
-    """Replace a small file as a whole."""
+    """Replace a small file that may be lost in a power cut, as a whole."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh = path.with_name(f".{path.name}.{token_hex(4)}")
     fresh.write_text(text)
-    fresh.rename(path)
-
-
-def apply_retention(root: Path, now: float) -> int:
-    """Delete segments whose youngest record is older than its topic is kept; how many went.  `now` in seconds."""
-    gone = 0
-    for described in root.glob("topics/*/topic.json"):
-        keep_from = now - json.loads(described.read_text())["retention_days"] * 86_400
-        for folder in (each for each in described.parent.iterdir() if each.is_dir()):
-            for first in segments(folder)[:-1]:
-                path = segment(folder, first)
-                if path.stat().st_mtime >= keep_from:
-                    break
-                path.unlink()
-                gone += 1
-    return gone
+    fresh.replace(path)

@@ -56,20 +56,25 @@ def encode(start: int, at: int, records: Iterable[tuple[bytes | None, bytes | No
     return HEADER.pack(MAGIC, len(body), checksum, start, count, at) + body, count
 
 
-def decode(raw: bytes | memoryview, at: int = 0) -> Frame:
-    """The frame that begins at this place.  Raises `Torn` or `Damaged`."""
+def decode(raw: bytes, at: int, start: int) -> Frame:
+    """The frame that begins at this place, with the record of this offset.  Raises `Torn` or `Damaged`."""
     if len(raw) - at < HEADER.size:
         raise Torn
-    magic, length, checksum, start, count, time = HEADER.unpack_from(raw, at)
-    if magic != MAGIC:
+    magic, length, checksum, first, count, time = HEADER.unpack_from(raw, at)
+    if magic != MAGIC or first != start or not count:
         raise Damaged
     size = HEADER.size + length
     if len(raw) - at < size:
         raise Torn
-    body = bytes(raw[at + HEADER.size : at + size])
+    body = raw[at + HEADER.size : at + size]
     if crc32c(body, crc32c(_CHECKED.pack(start, count, time))) != checksum:
         raise Damaged
     return Frame(start, start + count, time, size, body)
+
+
+def length_of(raw: bytes, at: int) -> int:
+    """How many bytes the frame that begins here says it has."""
+    return HEADER.size + int(HEADER.unpack_from(raw, at)[1])
 
 
 def records(frame: Frame, since: int = 0) -> list[Record]:
@@ -89,3 +94,17 @@ def records(frame: Frame, since: int = 0) -> list[Record]:
         if offset >= since:
             found.append(Record(offset, key, value, frame.at))
     return found
+
+
+def is_followed(raw: bytes) -> bool:
+    """Whether a whole frame stands anywhere behind the beginning of these bytes: then they are no torn tail."""
+    place = raw.find(MAGIC, 1)
+    while place > 0:
+        try:
+            if len(raw) - place >= HEADER.size:
+                decode(raw, place, HEADER.unpack_from(raw, place)[3])
+                return True
+        except (Torn, Damaged):
+            pass
+        place = raw.find(MAGIC, place + 1)
+    return False

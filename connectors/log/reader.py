@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from connectors.log import folders
-from connectors.log.cursor import Cursor, End, first_at
+from connectors.log.cursor import Cursor
 from connectors.log.doorbell import Bell, name
+from connectors.log.ending import end_of, first_at
 from state.records import Fetched, TopicPartition
 
+log = logging.getLogger("impuls.log")
 LOOK_SECONDS = 0.1
+TOLD_SECONDS = 30.0
 
 
 class LogReader:
@@ -22,10 +27,11 @@ class LogReader:
         self._bell = Bell(root)
         self._cursors: dict[TopicPartition, Cursor] = {}
         self._names: dict[bytes, TopicPartition] = {}
-        self._waiting: dict[TopicPartition, None] = {}  # may have more to read; who was read last comes last
+        self._waiting: set[TopicPartition] = set()  # may have more to read
         self._look_at = 0.0
-        self._ends: dict[TopicPartition, End] = {}
+        self._last: TopicPartition | None = None  # that records came from
         self._committed: dict[TopicPartition, int] = {}
+        self._told_at = 0.0
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
         for tp in [tp for tp, cursor in self._cursors.items() if positions.get(tp) != cursor.offset]:
@@ -34,36 +40,35 @@ class LogReader:
             if tp not in self._cursors:
                 self._cursors[tp] = Cursor(self._root, tp, offset)
         self._names = {name(tp): tp for tp in self._cursors}
-        self._waiting = {tp: None for tp in self._waiting if tp in self._cursors}
+        self._waiting.intersection_update(self._cursors)
         self._look_at = 0.0
 
     def poll(self, records_max: int) -> Sequence[Fetched]:
         rung = self._bell.rung()
         now = self._wall()
-        everything = rung is None or now >= self._look_at or now < self._look_at - 2 * LOOK_SECONDS
+        everything = rung is None or b"" in rung or now >= self._look_at or now < self._look_at - 2 * LOOK_SECONDS
         if everything:
             self._look_at = now + LOOK_SECONDS
-            looking = [*self._waiting, *(tp for tp in self._cursors if tp not in self._waiting)]
+            self._waiting.update(self._cursors)
         else:
-            assert rung is not None
-            asked = (tp for tp in map(self._names.get, rung) if tp is not None and tp not in self._waiting)
-            looking = [*self._waiting, *asked]
+            self._waiting.update(tp for tp in map(self._names.get, rung or ()) if tp is not None)
+        looking = sorted(self._waiting)
+        # Each gets its share, and those that got none this time come first the next: no backlog holds up the others.
+        turn = bisect(looking, self._last) if self._last is not None else 0
         found: list[Fetched] = []
         left = records_max
-        for tp in looking:
+        for place, tp in enumerate(looking[turn:] + looking[:turn]):
             if left <= 0:
-                self._waiting.setdefault(tp)
-                continue
+                break
             cursor = self._cursors[tp]
             start, began = cursor.offset, self._wall()
-            records = cursor.read(left)
+            records = cursor.read(max(1, left // (len(looking) - place)))
             left -= len(records)
             if records:
-                self._waiting.pop(tp, None)
-                self._waiting[tp] = None
+                self._last = tp
                 found.append(Fetched(tp.topic, tp.partition, start, cursor.offset, records, None))
-            elif everything or tp in self._waiting:
-                self._waiting.pop(tp, None)
+            else:
+                self._waiting.discard(tp)
                 found.append(Fetched(tp.topic, tp.partition, start, start, (), began))
         return found
 
@@ -81,22 +86,23 @@ class LogReader:
         return {tp: next(iter(folders.segments(self._folder(tp))), 0) for tp in partitions}
 
     def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        found = {}
-        for tp in partitions:
-            end = self._ends.get(tp)
-            if end is None:
-                end = self._ends[tp] = End(self._folder(tp))
-            found[tp] = end.find()
-        return found
+        return {tp: end_of(self._folder(tp)) for tp in partitions}
 
     def at_time(self, partitions: Sequence[TopicPartition], timestamp_ms: int) -> dict[TopicPartition, int]:
         return {tp: first_at(self._folder(tp), timestamp_ms) for tp in partitions}
 
     def commit(self, positions: Mapping[TopicPartition, int]) -> None:
         for tp, offset in positions.items():
-            if self._committed.get(tp) != offset:
+            if self._committed.get(tp) == offset:
+                continue
+            try:
                 folders.put(self._commit_file(tp), str(offset))
-                self._committed[tp] = offset
+            except OSError as error:  # a full disk; the next commit says it anew
+                if self._wall() >= self._told_at:
+                    self._told_at = self._wall() + TOLD_SECONDS
+                    log.warning("cannot commit", extra={"place": f"{tp.topic}/{tp.partition}", "fact": str(error)})
+                return
+            self._committed[tp] = offset
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         found = {}
@@ -120,4 +126,4 @@ class LogReader:
         return folders.partition_folder(self._root, tp)
 
     def _commit_file(self, tp: TopicPartition) -> Path:
-        return self._root / "groups" / (self._group or "none") / f"{tp.topic}.{tp.partition}"
+        return folders.commit_file(self._root, self._group, tp)
