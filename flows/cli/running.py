@@ -16,7 +16,8 @@ from config.values import duration_ms
 from connectors.templates import TemplateFaults, Templates
 from flows.catalog import Catalog, CatalogError
 from flows.catalog import load as load_catalog
-from flows.cli.options import Config, settings_of
+from flows.cli.comparing import replay_both
+from flows.cli.options import Config, Json, settings_of
 from flows.cli.progress import Bar
 from flows.cli_replay import BATCH_SIZE, Replay, secret_for
 from flows.cli_replay import replay as play
@@ -105,6 +106,10 @@ def replay(
     ] = False,
     workers: Annotated[int, typer.Option(min=1)] = 1,
     batch_size: Annotated[int, typer.Option(min=1)] = BATCH_SIZE,
+    compare: Annotated[
+        str | None, typer.Option(help="A module of flows to play beside these: who gains, loses, gets another message.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
     """Replay events through the flows on the replay clock: decisions, and nothing sent."""
     settings = settings_of(config)
@@ -126,6 +131,9 @@ def replay(
         batch_size=batch_size,
         sends=send,
     )
+    if compare is not None:
+        replay_both(plan, compare, as_json=as_json)
+        return
     with Bar("events") as bar:
         played = play(plan, bar.at)
     print(
