@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import traceback
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from prometheus_client import Counter, Histogram
 
+from connectors.catch_up import Key, catch_up
 from connectors.lanes import Lane, Provider
 from connectors.smtp import Answer
 from state import dead_letters
@@ -29,11 +31,12 @@ log = logging.getLogger("impuls.courier")
 
 MESSAGES, DELIVERIES, DEAD_LETTERS = "messages", "deliveries", "dead-letters"
 SEEN_MAX = 500_000
-LOOK_BACK_MS = 12 * 60_000  # how long a result may take into the log, and ten minutes
 DEATHS_MAX = 2
 STARTS_MAX = 3
 COMMIT_SECONDS = 0.5
 FINISH_SECONDS = 10.0
+UNSENT_MAX = 10_000
+BUSY_SECONDS = 5.0
 
 DELIVERED = Counter("impuls_deliveries", "Attempts, by what came of them", ["provider", "result"])
 ACCEPTED = Histogram(
@@ -44,9 +47,7 @@ ACCEPTED = Histogram(
 )
 
 _message = msgspec.json.Decoder(Message)
-_delivery = msgspec.json.Decoder(Delivery)
 _encode = msgspec.json.Encoder().encode
-_Key = tuple[str, int]
 
 
 class Courier:
@@ -68,13 +69,13 @@ class Courier:
         self._partitions = [TopicPartition(MESSAGES, partition) for partition in partitions]
         self._ids, self._concurrency, self._wall, self._fileno = ids, concurrency, wall, fileno
         self._lanes: dict[str, Lane] = {}
-        self._seen: OrderedDict[_Key, None] = OrderedDict()
-        self._starts: dict[_Key, int] = {}
-        self._under_way: dict[_Key, tuple[TopicPartition, int]] = {}
+        self._seen: OrderedDict[Key, None] = OrderedDict()
+        self._starts: dict[Key, int] = {}
+        self._under_way: dict[Key, tuple[TopicPartition, int]] = {}
         self._open: dict[TopicPartition, set[int]] = {tp: set() for tp in self._partitions}
         self._next: dict[TopicPartition, int] = {}
         self._unsent: deque[tuple[str, bytes, bytes, object]] = deque()
-        self._started: dict[_Key, asyncio.Event] = {}
+        self._written: dict[tuple[str, Key], asyncio.Event] = {}  # what waits until its record is in the log
         self._singly = 0  # so many messages are still to be called one at a time
         self._alone = asyncio.Lock()
         self._commit_at = 0.0
@@ -85,7 +86,8 @@ class Courier:
         loop = asyncio.get_running_loop()
         for channel, provider in self._providers.items():
             self._lanes[channel] = Lane(provider, self._concurrency, self._call)
-        first = await self._catch_up()
+        first = await self._begin()
+        await self._noted(stop)
         if self._fileno is not None:
             loop.add_reader(self._fileno, self._rung.set)
         try:
@@ -101,71 +103,48 @@ class Courier:
 
     # -- starting
 
-    async def _catch_up(self) -> list[tuple[TopicPartition, Record]]:
-        """Learn which of the uncommitted messages have a result already."""
-        beginnings = self._reader.beginnings(self._partitions)
-        committed = self._reader.committed(self._partitions)
-        starts = {tp: max(committed.get(tp, 0), beginnings[tp]) for tp in self._partitions}
-        first = await self._read(starts, self._reader.ends(self._partitions), records_max=200)
-        self._next = {tp: starts[tp] for tp in self._partitions}
-        since = min((record.timestamp_ms for _, record in first), default=round(self._wall() * 1000)) - LOOK_BACK_MS
-        results = [TopicPartition(DELIVERIES, tp.partition) for tp in self._partitions]
-        told = await self._read(self._reader.at_time(results, since), self._reader.ends(results))
-        for _, record in told:
-            self._learn(record)
-        if first:
-            self._die_no_more(first)
-        for tp, record in first:
-            self._next[tp] = record.offset + 1
-        self._reader.assign(self._next)
-        return first
-
-    async def _read(
-        self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int], records_max: int = 1 << 60
-    ) -> list[tuple[TopicPartition, Record]]:
-        self._reader.assign(starts)
-        found: list[tuple[TopicPartition, Record]] = []
-        places = dict(starts)
-        while any(places[tp] < ends[tp] for tp in starts) and len(found) < records_max:
-            for fetched in self._reader.poll(500):
-                tp = TopicPartition(fetched.topic, fetched.partition)
-                if tp in places:
-                    places[tp] = max(places[tp], fetched.end)
-                    found += [(tp, record) for record in fetched.records]
-            await asyncio.sleep(0.002)
-        return found
-
-    def _learn(self, record: Record) -> None:
-        try:
-            delivery = _delivery.decode(record.value or b"")
-        except msgspec.MsgspecError:
-            return
-        key = delivery.message_id, delivery.attempt
-        if delivery.result == "started":
-            self._starts[key] = self._starts.get(key, 0) + 1
-        else:
+    async def _begin(self) -> list[tuple[TopicPartition, Record]]:
+        """Learn which of the uncommitted messages have a result already; the messages read on the way."""
+        past = await catch_up(self._reader, self._partitions, DELIVERIES, round(self._wall() * 1000))
+        self._next, self._starts = past.next, past.starts
+        for key in past.settled:
             self._remember(key)
+        if past.first:
+            self._die_no_more(past.first)
+        return past.first
 
     def _die_no_more(self, first: list[tuple[TopicPartition, Record]]) -> None:
         """When couriers keep dying at the same messages, one of them may be why: call them one at a time."""
-        open_keys = []
-        for _, record in first:
+        waiting: dict[TopicPartition, Record] = {}
+        oldest: dict[TopicPartition, Key] = {}
+        count = 0
+        for tp, record in first:
             try:
                 message = _message.decode(record.value or b"")
             except msgspec.MsgspecError:
                 continue
             key = message.message_id, message.attempt
             if key not in self._seen:
-                open_keys.append((key, record))
-        if not open_keys:
-            return
-        key, record = open_keys[0]
-        deaths = self._starts.get((key[0], -key[1]), 0)
-        if deaths >= DEATHS_MAX:
-            self._singly = len(open_keys)
-            log.warning("calling one at a time", extra={"deaths": deaths, "messages": len(open_keys)})
+                count += 1
+                if tp not in oldest:
+                    oldest[tp], waiting[tp] = key, record
         # An attempt below zero is never one of a shard's: it counts the starts of couriers at this message.
-        self._tell(key[0], -key[1], record.key or b"", "courier", Answer("started", "courier_started"))
+        deaths = max((self._starts.get((name, -attempt), 0) for name, attempt in oldest.values()), default=0)
+        if deaths >= DEATHS_MAX:
+            self._singly = count
+            log.warning("calling one at a time", extra={"deaths": deaths, "messages": count})
+        for tp, (name, attempt) in oldest.items():
+            key = name, -attempt
+            self._written["note", key] = asyncio.Event()
+            began = Answer("started", "courier_started")
+            self._tell(*key, waiting[tp].key or b"", "courier", began, token=("note", key))
+
+    async def _noted(self, stop: asyncio.Event) -> None:
+        """Wait until the log knows that this courier began, or its death at the first call would count for nothing."""
+        while self._written and not stop.is_set():
+            self._collect()
+            self._send_on()
+            await asyncio.sleep(0.001)
 
     # -- working
 
@@ -173,9 +152,11 @@ class Courier:
         """Read and hand out what there is; whether there was anything."""
         self._collect()
         self._send_on()
-        if self._wall() >= self._commit_at:
+        if time.monotonic() >= self._commit_at:
             self._commit()
-        if any(lane.is_full and not lane.is_stuck for lane in self._lanes.values()) or len(self._unsent) > 10_000:
+        for lane in self._lanes.values():
+            lane.check()
+        if len(self._unsent) > UNSENT_MAX or any(lane.holds_up for lane in self._lanes.values()):
             return False
         busy = False
         for fetched in self._reader.poll(64):
@@ -215,14 +196,14 @@ class Courier:
             self._answer(message, lane.provider.name, Answer("refused", "poison"))
         elif message.at_most_once and self._starts.get(key, 0):
             self._answer(message, lane.provider.name, Answer("unknown", "started_before"))
-        elif lane.is_stuck:
-            self._answer(message, lane.provider.name, Answer("deferred", "busy", retry_after_seconds=5))
+        elif lane.turns_away:
+            self._answer(message, lane.provider.name, Answer("deferred", "busy", retry_after_seconds=BUSY_SECONDS))
         else:
             lane.put(message)
 
     async def _call(self, message: Message, provider: Provider) -> None:
         if self._wall() * 1000 > message.fresh_until:
-            self._answer(message, provider.name, Answer("deferred", "stale"))
+            await self._answered(message, provider, Answer("deferred", "stale"))
             return
         if self._singly > 0:
             async with self._alone:
@@ -237,13 +218,19 @@ class Courier:
         if answer.result == "accepted" and message.appended_at:
             took = max(0.0, self._wall() - message.appended_at)
             ACCEPTED.labels(message.channel).observe(took)
-        self._answer(message, provider.name, answer, round(took * 1000, 3))
+        await self._answered(message, provider, answer, round(took * 1000, 3))
 
     async def _started_first(self, message: Message, provider: Provider) -> None:
         """Write down that a call begins, and wait until that is in the log."""
         key = message.message_id, message.attempt
-        written = self._started[key] = asyncio.Event()
+        written = self._written["started", key] = asyncio.Event()
         self._tell(*key, message.customer.encode(), provider.name, Answer("started"), token=("started", key))
+        await written.wait()
+
+    async def _answered(self, message: Message, provider: Provider, answer: Answer, took_ms: float = 0.0) -> None:
+        """Tell, and wait until it is in the log: a call whose result is not, counts as under way."""
+        written = self._written["result", (message.message_id, message.attempt)] = asyncio.Event()
+        self._answer(message, provider.name, answer, took_ms)
         await written.wait()
 
     # -- telling
@@ -301,32 +288,34 @@ class Courier:
         for ack in self._writer.acknowledged():
             token: Any = ack.token
             kind, key = token
-            if kind == "started":
-                self._started.pop(key).set()
-            elif kind == "aside":
+            if ack.error is not None:
+                log.error("the log took no record", extra={"kind": kind, "error": ack.error})
+            if (written := self._written.pop(token, None)) is not None:
+                written.set()
+            if kind == "aside":
                 self._open[key[0]].discard(key[1])
-            elif (place := self._under_way.pop(key, None)) is not None:
+            elif kind == "result" and (place := self._under_way.pop(key, None)) is not None:
                 self._open[place[0]].discard(place[1])
 
     def _commit(self) -> None:
-        self._commit_at = self._wall() + COMMIT_SECONDS
+        self._commit_at = time.monotonic() + COMMIT_SECONDS
         self._reader.commit({tp: min(self._open[tp], default=offset) for tp, offset in self._next.items()})
 
     async def _finish(self) -> None:
-        deadline = self._wall() + FINISH_SECONDS
+        deadline = time.monotonic() + FINISH_SECONDS
         lanes = asyncio.gather(*(lane.finish(FINISH_SECONDS) for lane in self._lanes.values()))
         while not lanes.done():
             self._collect()
             self._send_on()
             await asyncio.sleep(0.005)
-        while self._unsent and self._wall() < deadline:
+        while self._unsent and time.monotonic() < deadline:
             self._send_on()
             await asyncio.sleep(0.005)
-        self._writer.flush(max(0.1, deadline - self._wall()))
+        self._writer.flush(max(0.1, deadline - time.monotonic()))
         self._collect()
         self._commit()
 
-    def _remember(self, key: _Key) -> None:
+    def _remember(self, key: Key) -> None:
         self._seen[key] = None
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
@@ -336,8 +325,15 @@ async def _deliver(provider: Provider, message: Message) -> Answer:
     try:
         return await provider.deliver(message)
     except Exception as error:
-        log.exception("provider failed", extra={"provider": provider.name, "flow": message.flow})
-        return Answer(_FAILED, type(error).__name__)
-
-
-_FAILED: Literal["unknown"] = "unknown"
+        # Where it was raised, and not its text, which may say to whom the message goes.
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        log.error(
+            "provider failed",
+            extra={
+                "provider": provider.name,
+                "flow": message.flow,
+                "error": type(error).__name__,
+                "where": f"{where.filename}:{where.lineno}",
+            },
+        )
+        return Answer("unknown", type(error).__name__)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from config.settings import Smtp
-from connectors.mail import BadAddress, BadHeader, Composer
+from connectors.mail import BadAddress, BadHeader, Composer, Mail
 from connectors.smtp import Answer, SmtpSender
 from connectors.templates import RenderError, Templates
 from connectors.tokens import Tokens, UnsubscribeToken
@@ -28,16 +28,20 @@ class EmailProvider:
     ) -> None:
         self._sender = SmtpSender(settings)
         self._composer = Composer(settings.sender)
-        self._shop_name = self._composer.sender_name
         self._templates, self._tokens, self._wall = templates, tokens, wall
         self._public_url = public_url.rstrip("/")
 
     async def deliver(self, message: Message) -> Answer:
+        mail = self._mail(message)
+        return mail if isinstance(mail, Answer) else await self._sender.send(mail)
+
+    def _mail(self, message: Message) -> Mail | Answer:
+        """The mail, or why there is none: whatever goes wrong here, nobody was called yet."""
         link = self._unsubscribe_url(message) if message.kind == "marketing" else None
-        ours = {"unsubscribe_url": link or "", "shop_url": self._public_url, "shop_name": self._shop_name}
+        ours = {"unsubscribe_url": link or "", "shop_url": self._public_url, "shop_name": self._composer.sender_name}
         try:
             rendered = self._templates.render(message.template, {**message.content, **ours}, message.locale)
-            mail = self._composer.compose(
+            return self._composer.compose(
                 to=message.address,
                 rendered=rendered,
                 message_id=message.message_id,
@@ -50,7 +54,6 @@ class EmailProvider:
             return Answer("refused", "bad_address", permanent_address=True)
         except BadHeader:
             return Answer("refused", "bad_header")
-        return await self._sender.send(mail)
 
     async def close(self) -> None:
         await self._sender.close()
