@@ -18,7 +18,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from benchmarks.proof import outage
+from benchmarks.proof import outage, retailrocket
 from benchmarks.proof.broker import broker
 from benchmarks.proof.deployment import ROOT, Clock, Failed, Log, Plan
 from benchmarks.proof.killing import Killing, Tell
@@ -35,6 +35,8 @@ def main() -> int:
     for log in logs:
         for clock in clocks:
             proofs.append(_prove(asked, log, clock, _kill))
+        if retailrocket.data_set() is not None and "replay" in clocks:
+            proofs.append(_prove(asked, log, "replay", _kill_retailrocket))
         proofs.append(_prove(asked, log, "live", _go_without_mail))
     broken = [f"{each['log']}, {each['clock']}: {fact}" for each in proofs for fact in each["broken"]]
     hits = sum(each.get("kills_that_hit", 0) for each in proofs)
@@ -80,6 +82,15 @@ def _prove(asked: argparse.Namespace, log: Log, clock: Clock, prove: Prove) -> d
 def _kill(asked: argparse.Namespace, folder: Path, plan: Plan, tell: Tell) -> dict[str, Any]:
     """kill -9 under load, and shards put back"""
     return Killing(folder, plan, asked.seed, kills=asked.kills, pace=asked.pace, tell=tell).run().as_json()
+
+
+def _kill_retailrocket(asked: argparse.Namespace, folder: Path, plan: Plan, tell: Tell) -> dict[str, Any]:
+    """kill -9 under the load of a real shop, and shards put back"""
+    path = retailrocket.data_set()
+    assert path is not None
+    visitors = retailrocket.events(path)
+    proof = Killing(folder, plan, asked.seed, kills=asked.kills, pace=asked.pace, events=visitors, tell=tell)
+    return {"events_of": "Retailrocket", **proof.run().as_json()}
 
 
 def _go_without_mail(asked: argparse.Namespace, folder: Path, plan: Plan, tell: Tell) -> dict[str, Any]:

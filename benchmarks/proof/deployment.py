@@ -24,7 +24,7 @@ from state.records import TopicPartition, TopicSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPULS = [sys.executable, "-c", "from flows.cli import main; main()"]
-READY_SECONDS_MAX = 120.0
+READY_SECONDS_MAX = 300.0
 STOP_SECONDS_MAX = 60.0
 
 Log = Literal["log", "kafka"]
