@@ -10,8 +10,10 @@ import html
 import json
 import time
 from collections.abc import Awaitable, Callable
+from email import message_from_bytes, policy
 from hashlib import sha256
 from itertools import count
+from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -24,6 +26,7 @@ from state.records import Writer
 
 BODY_BYTES_MAX = 1024
 ONE_CLICK = "List-Unsubscribe=One-Click"
+BODY_SECONDS_MAX = 10.0
 APPEND_SECONDS_MAX = 10.0
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -95,7 +98,7 @@ def app(
             return _page(
                 "This link is not valid", "It may have been cut on its way to you. Use the link in the mail.", 404
             )
-        if ONE_CLICK not in await _fields(request):
+        if not await _is_one_click(request):
             return PlainTextResponse(f"Send a form with {ONE_CLICK} and nothing else.\n", 400, _HEADERS)
         try:
             await appender.append(topic, token.customer.encode(), _withdrawal(token, text, wall()))
@@ -120,8 +123,9 @@ def _withdrawal(token: UnsubscribeToken, text: str, now: float) -> bytes:
     event = {
         "type": "track",
         "event": "Unsubscribed",
-        # Mail programs and people press twice; the second time is the same event.
-        "messageId": f"unsubscribe-{sha256(text.encode()).hexdigest()[:32]}",
+        # Mail programs and people press twice, which is one event. Pressed again later, after she came back, it is
+        # another, or the link of an old mail would do nothing.
+        "messageId": f"unsubscribe-{sha256(text.encode()).hexdigest()[:32]}-{int(now // 60)}",
         "userId": token.customer,
         "timestamp": at,
         "properties": {
@@ -134,19 +138,28 @@ def _withdrawal(token: UnsubscribeToken, text: str, now: float) -> bytes:
     return json.dumps(event).encode()
 
 
-async def _fields(request: Request) -> list[str]:
-    """The fields of a form: urlencoded, or the multipart form some mail programs send."""
+async def _is_one_click(request: Request) -> bool:
+    """Whether the body is RFC 8058's one field and nothing else, urlencoded or, as some send it, multipart."""
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > BODY_BYTES_MAX:
-            return []
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        lines = [line.strip() for line in body.decode("latin-1").splitlines()]
-        named = [n for n, line in enumerate(lines) if 'name="List-Unsubscribe"' in line]
-        return [f"List-Unsubscribe={lines[n + 2]}" for n in named if n + 2 < len(lines)]
-    text = body.decode("latin-1").strip()
-    return [text] if text == ONE_CLICK else []
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            async for part in request.stream():
+                body += part
+                if len(body) > BODY_BYTES_MAX:
+                    return False
+    except TimeoutError:
+        return False
+    kind = request.headers.get("content-type", "")
+    if kind.lower().startswith("multipart/form-data"):
+        # The email package reads MIME, which this is.
+        form = message_from_bytes(b"Content-Type: " + kind.encode("latin-1") + b"\r\n\r\n" + body, policy=policy.HTTP)
+        fields = [
+            (part.get_param("name", header="content-disposition"), part.get_content().strip())
+            for part in form.iter_parts()
+            if part.get_content_maintype() == "text"
+        ]
+        return fields == [tuple(ONE_CLICK.split("="))]
+    return parse_qsl(body.decode("latin-1").strip(), keep_blank_values=True) == [tuple(ONE_CLICK.split("="))]
 
 
 def _what(token: UnsubscribeToken) -> str:
