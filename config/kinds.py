@@ -73,6 +73,21 @@ def whole(least: int, most: int, example: int) -> Kind[int]:
     return Kind(read, int, "toml")
 
 
+def whole_or_none(least: int, most: int, example: int) -> Kind[int | None]:
+    """A limit that can be off."""
+    inner = whole(least, most, example)
+
+    def read(value: object) -> int | None:
+        if value == "none":
+            return None
+        try:
+            return inner.read(value)
+        except Unfit as unfit:
+            raise Unfit(unfit.fact, f'Something like {example} will do, or "none".') from None
+
+    return Kind(read, lambda value: "none" if value is None else value, "toml")
+
+
 def number(least: float, most: float, example: float) -> Kind[float]:
     def read(value: object) -> float:
         way_out = f"Something like {example:g} will do."

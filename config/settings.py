@@ -20,10 +20,11 @@ OUR_TOPICS = frozenset({"decisions", "messages", "deliveries", "dead-letters", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """The embedded log. The number of partitions holds for topics that are made from then on."""
+    """The embedded log. `partitions` holds for topics that are made from then on; what is kept, for events only."""
 
     partitions: int = knob(kinds.whole(1, 1024, 8), 8)
     retention_days: int = knob(kinds.whole(1, 3650, 30), 30)
+    retention_mib: int | None = knob(kinds.whole_or_none(64, 16_777_216, 4096), "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,8 +49,10 @@ def make_topics(settings: Settings) -> None:
     """Make what is missing: our own topics, and on the embedded log the inputs too."""
     specs = output_topics(settings)
     if settings.source == "log":
+        limit = (settings.log.retention_mib or 0) << 20
         specs += [
-            TopicSpec(name, settings.log.partitions, settings.log.retention_days) for name in input_topics(settings)
+            TopicSpec(name, settings.log.partitions, settings.log.retention_days, limit)
+            for name in input_topics(settings)
         ]
         log.create_topics(settings.data_dir / "log", specs)
     else:

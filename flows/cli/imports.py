@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
-import time
+from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from config import Settings
 from flows import worker_doors as doors
 from flows.cli.options import Config, fail, settings_of
 from flows.cli.progress import Bar
-from flows.imports import FORMATS, import_events, write_file
+from flows.imports import FORMATS, ImportFault, import_events, write_file
 from state.records import Writer
 
 TOPIC = "clickstream"
+AGAIN = "Importing again does no harm: what comes twice counts once."
 
 
 def import_(
@@ -35,31 +38,47 @@ def import_(
         for name, known in FORMATS.items():
             print(f"{name:<20} {known.about}")
         return
-    if format not in FORMATS or not files:
+    if format is None or not files:
         raise fail(f"Name a format and its files: impuls import FORMAT FILE…  Formats are {', '.join(FORMATS)}.", 2)
     with Bar("bytes") as bar:
         events = import_events(format, files, consent, bar.at)
         if to not in ("log", "kafka"):
-            count = write_file(Path(to), events)
+            count, place = write_file(Path(to), events), to
         else:
             settings = settings_of(config)
             if settings.source != to:
                 raise fail(
                     f'--to {to}: the configuration has source = "{settings.source}". Name a configuration that fits.', 2
                 )
-            doors.make_topics(settings)
-            writer = doors.open_writer(settings)
-            count = 0
+            count, place = _append(settings, events)
+    print(f"{count:,} events: {place}", file=sys.stderr)
+
+
+def _append(settings: Settings, events: Iterable[tuple[bytes, bytes]]) -> tuple[int, str]:
+    """Append all events to one topic, in order; how many, and where.  Holds no more than the writer's buffer."""
+    inputs = doors.input_topics(settings)
+    topic = TOPIC if TOPIC in inputs else inputs[0]
+    doors.make_topics(settings)
+    count = 0
+    with closing(doors.open_writer(settings)) as writer:
+        try:
             for key, value in events:
-                _put(writer, key, value)
+                while not writer.send(topic, key or None, value, count):
+                    _check(writer)
+                    writer.wait(0.05)
                 count += 1
-            flushed = writer.flush(60)
-            writer.close()
-            if not flushed:
-                raise fail("The log did not take all of it in a minute. Import again: what came twice counts once.")
-    print(f"{count} events", file=sys.stderr)
+                if not count % 1000:
+                    _check(writer)
+        except ImportFault as fault:
+            writer.flush(60)
+            raise ImportFault(f"{fault}\n{count:,} events before it are in topic {topic}. {AGAIN}") from None
+        if not writer.flush(60):
+            raise fail(f"The log did not take all of it in a minute; is it there? {AGAIN}")
+        _check(writer)
+    return count, f"topic {topic} of the {'embedded log' if settings.source == 'log' else 'Kafka cluster'}"
 
 
-def _put(writer: Writer, key: bytes, value: bytes) -> None:
-    while not writer.send(TOPIC, key or None, value):
-        time.sleep(0.002)
+def _check(writer: Writer) -> None:
+    for ack in writer.acknowledged():
+        if ack.error:
+            raise fail(f"Event {ack.token} was refused: {ack.error}. Those before it are in the log. {AGAIN}")

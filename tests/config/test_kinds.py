@@ -143,3 +143,13 @@ def test_whatever_is_written_is_taken_or_refused_and_nothing_else(name: str, val
     knob = all_knobs()[name]
     with suppress(Unfit):
         knob.kind.write(knob.kind.read(value))
+
+
+def test_a_limit_can_be_off() -> None:
+    limit = kinds.whole_or_none(64, 1000, 512)
+    assert [limit.read(each) for each in ("none", 64, 1000)] == [None, 64, 1000]
+    assert [limit.write(each) for each in (None, 64)] == ["none", 64]
+    for wrong in (63, "64", True, None, 1.5):
+        with pytest.raises(Unfit) as raised:
+            limit.read(wrong)
+        assert raised.value.way_out == 'Something like 512 will do, or "none".'
