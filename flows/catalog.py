@@ -50,15 +50,18 @@ def load(module: str) -> Catalog:
 
 
 def template_texts(folder: Path) -> Mapping[str, bytes]:
-    """All that the files of each template say, so that an edited text is a new version of its flows."""
+    """All that the files of each template say, those that all share included, so that an edited text is a new version
+    of its flows."""
     if not folder.is_dir():
         return {}
+    shared = _texts(folder / "_shared")
     return {
-        each.name: b"\0".join(
-            f"{file.relative_to(each)}".encode() + b"\0" + file.read_bytes()
-            for file in sorted(each.rglob("*"))
-            if file.is_file()
-        )
+        each.name: _texts(each) + shared
         for each in sorted(folder.iterdir())
-        if each.is_dir()
+        if each.is_dir() and not each.name.startswith("_")
     }
+
+
+def _texts(folder: Path) -> bytes:
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
+    return b"\0".join(f"{file.relative_to(folder)}".encode() + b"\0" + file.read_bytes() for file in files)
