@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import bytewax.operators as op
 from bytewax._bytewax import cluster_main
 from bytewax.dataflow import Dataflow
+from bytewax.errors import BytewaxRuntimeError
 from bytewax.inputs import DynamicSource, StatelessSourcePartition
 from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
@@ -84,8 +85,17 @@ def build(
 
 
 def run(flow: Dataflow, addresses: list[str] | None = None, process: int = 0) -> None:
-    """Run to the end of all input.  `addresses` of all processes where there are several."""
-    cluster_main(flow, addresses, process, epoch_interval=EPOCH)  # type: ignore[no-untyped-call]
+    """Run to the end of all input.  `addresses` of all processes where there are several.
+
+    Raises what a source or a shard raised, not what Bytewax makes of it.
+    """
+    try:
+        cluster_main(flow, addresses, process, epoch_interval=EPOCH)  # type: ignore[no-untyped-call]
+    except BytewaxRuntimeError as error:
+        first: BaseException = error
+        while isinstance(first, BytewaxRuntimeError) and first.__cause__ is not None:
+            first = first.__cause__
+        raise first from None
 
 
 class _Sources(DynamicSource[tuple[str, Input]]):

@@ -7,8 +7,11 @@ same files give the same decisions, byte for byte.
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
+from gzip import BadGzipFile
 from heapq import merge
 from pathlib import Path
 from typing import IO, cast
@@ -21,6 +24,7 @@ from state.records import Record
 
 TOPIC = "replay"
 MARK_EVERY = 512
+LINE_BYTES_MAX = 1 << 20  # the rest of a longer one is not kept; it is too large for an event anyway
 
 
 # One line of one file: the greatest event time up to it in its file, the number of the file, and the record.
@@ -94,7 +98,7 @@ class FileSource:
         unpack = gzip.open if path.suffix == ".gz" else open
         opened: IO[bytes] = self._stack.enter_context(cast("IO[bytes]", unpack(path, "rb")))
         reached = OLDEST
-        for offset, raw in enumerate(opened):
+        for offset, raw in enumerate(_lines(opened, path)):
             line = raw.strip()
             if line:
                 at, customer = peek(line)
@@ -128,3 +132,17 @@ class FileSource:
 
     def _report(self, at: int) -> Report:
         return Report(process=0, wall=at, busy=at, idle=None, furthest=at, complete=True, settled=True)
+
+
+def _lines(opened: IO[bytes], path: Path) -> Iterator[bytes]:
+    """The lines of a file, of a giant one only its beginning.  Raises `OSError` for a file that ends too soon."""
+    try:
+        for line in iter(partial(opened.readline, LINE_BYTES_MAX), b""):
+            yield line
+            rest = line
+            while len(rest) == LINE_BYTES_MAX and not rest.endswith(b"\n"):
+                rest = opened.readline(LINE_BYTES_MAX)
+    except (EOFError, BadGzipFile, zlib.error) as error:
+        raise OSError(
+            f"{path}: it is no whole gzip file ({error}). Get it again from where it came; nothing was written."
+        ) from error

@@ -24,6 +24,9 @@ AHEAD_MAX = 24 * 3600 * 1000
 CATALOGUE = "catalogue"
 
 
+Maker = Callable[[msgspec.Raw, Common, Any], Event]
+
+
 class Rejected(NamedTuple):
     """Why a record is not an event: a stable word, and a sentence for people."""
 
@@ -70,6 +73,7 @@ class _Peek(msgspec.Struct, gc=False):
 
 
 _decode_peek = msgspec.json.Decoder(_Peek).decode
+_NOTHING = msgspec.Raw(b"{}")
 _decode_wire = msgspec.json.Decoder(_Wire).decode
 _decode_ids = msgspec.json.Decoder(_Ids).decode
 _decode_time = msgspec.json.Decoder(_Time).decode
@@ -128,12 +132,20 @@ class Decoder:
             locale = context.locale if isinstance(context.locale, str) and len(context.locale) <= 35 else ""
             time_zone = known_zone(context.timezone) if context.timezone is not None else ""
         common = Common(event_id or f"{topic}-{partition}-{offset}", customer, at, locale, time_zone, self._currency)
-        try:
-            return make(wire.traits if wire.type == "identify" else wire.properties, common, wire)
-        except BadField as error:
-            return Rejected("bad_field", str(error))
-        except _FAULTS as error:
-            return _not_decoded(error)
+        body = wire.traits if wire.type == "identify" else wire.properties
+        found = _made(make, body, common, wire)
+        if isinstance(found, Rejected) and bytes(body) == b"null":
+            return _made(make, _NOTHING, common, wire)  # what some trackers say where there is nothing to say
+        return found
+
+
+def _made(make: Maker, body: msgspec.Raw, common: Common, wire: _Wire) -> Event | Rejected:
+    try:
+        return make(body, common, wire)
+    except BadField as error:
+        return Rejected("bad_field", str(error))
+    except _FAULTS as error:
+        return _not_decoded(error)
 
 
 def peek_time(raw: bytes | None) -> int | None:
@@ -212,9 +224,6 @@ def _whom(user_id: str | int | None, anonymous_id: str | int | None) -> str | No
     """The customer, as `_customer` would say; nothing where one of the ids cannot be one."""
     customer = _identifier(user_id)
     return _identifier(anonymous_id) if customer == "" else customer
-
-
-Maker = Callable[[msgspec.Raw, Common, Any], Event]
 
 
 def _maker(wire: _Wire) -> Maker | Rejected:

@@ -139,3 +139,25 @@ def test_the_beginning_of_a_real_shop_event_by_event_is_decided_alike(retailrock
     assert played(cut, tmp_path / "single", "--batch-size", "1") == whole_batches
     assert played(cut, tmp_path / "shared", "--batch-size", "1", "--workers", "2") == whole_batches
     assert sorted(decided(tmp_path / "whole" / "decisions.jsonl")) == expected(read(cut), 30 * DAY)
+
+
+def test_a_file_that_ends_too_soon_is_named_and_replaces_nothing(tmp_path: Path) -> None:
+    whole = gzip.compress(
+        b'{"type":"page","userId":"anna","timestamp":"2026-01-05T12:00:00Z","properties":null}\n' * 500
+    )
+    (tmp_path / "torn.jsonl.gz").write_bytes(whole[:-20])
+    ended = impuls("replay", tmp_path / "torn.jsonl.gz", "--out", tmp_path / "out")
+    assert ended.code == 1
+    assert "torn.jsonl.gz" in ended.err
+    assert "Traceback" not in ended.err
+    assert not (tmp_path / "out" / "decisions.jsonl").exists()
+
+
+def test_a_giant_line_is_set_aside_and_the_next_is_read(tmp_path: Path) -> None:
+    good = b'{"type":"page","userId":"anna","timestamp":"2026-01-05T12:00:00Z","properties":null}\n'
+    (tmp_path / "giant.jsonl").write_bytes(good + b"x" * 5_000_000 + b"\n" + good)
+    ended = impuls("replay", tmp_path / "giant.jsonl", "--out", tmp_path / "out")
+    assert ended.code == 0, ended.err
+    [letter] = (tmp_path / "out" / "dead-letters.jsonl").read_text().splitlines()
+    assert '"too_large"' in letter
+    assert "3 events" in ended.err
