@@ -22,7 +22,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SHARED_NAME = re.compile(r"[a-z0-9_-]+\.(txt|html|mjml)")
 _DATA_IN_LINK = re.compile(r"\b(?:href|src|background|action)\s*=\s*[\"']?\s*\{\{(?P<expression>[^}]*)\}\}", re.I)
 _SAFE_LINK = re.compile(r"\s*(unsubscribe_url|shop_url|.*\|\s*link(\s+or\s+shop_url)?)\s*")
-_INCLUDE = re.compile(r"<mj-include\b[^>]*\bpath\s*=\s*\"([^\"]*)\"")
+_INCLUDE = re.compile(r"<mj-include\s+path\s*=\s*\"([^\"]*)\"\s*/>")
 
 
 class Fault(NamedTuple):
@@ -165,12 +165,14 @@ class _Rooms:
         find = self._shared(locale)
         self._check_includes(place, source, find, environment)
 
-        def load(path: str) -> str:
-            found = find(path)
-            return _text_of(found) if found is not None else ""
+        def inlined(found: re.Match[str]) -> str:
+            shared = find(found[1])
+            return _text_of(shared) if shared is not None else ""
 
+        # By the compiler's own way of including, sections come out without the width of the mail.
+        source = _INCLUDE.sub(inlined, source)
         try:
-            html = mjml2html(source, disable_comments=True, fonts={}, include_loader=load)
+            html = mjml2html(source, disable_comments=True, fonts={})
         except ValueError as error:
             raise _Unfit(
                 Fault(str(place), f"this is no MJML: {error}", "Close every tag, and write &lt; and &amp; for < and &.")

@@ -139,6 +139,7 @@ def test_mjml_is_compiled_and_shares_its_parts_by_language(write: Write) -> None
     assert "Bye, &lt;b&gt;" in (english.html or "")
     assert "Pa, &lt;b&gt;" in (polish.html or "")
     assert "<mj-" not in (polish.html or "")
+    assert "max-width:600px" in (polish.html or ""), "a shared section is as wide as the mail"
     assert "http" not in (polish.html or "").replace("http://www.w3.org", "").replace("http-equiv", ""), (
         "nothing is fetched from elsewhere"
     )
