@@ -4,6 +4,7 @@
 # KAFKA_PORT (19092) chooses the port; the next port up is the controller's. Any other port than 19092 has its data,
 # log and pid in a folder of its own (or in KAFKA_HOME), so that a test can freeze or kill a broker without harm to the
 # first. KAFKA_PROPERTIES names a file of further broker properties; they win.
+# KAFKA_JAVA is further options for the Java machine.
 # `start.sh prepare` only sees that Java and the jars are there. Exit 3: something is not installed here.
 # KAFKA_LOG_LEVEL (warn) is what the broker writes to broker.log.
 set -eu
@@ -15,7 +16,7 @@ home=$root/.local/kafka
 [ "$port" = 19092 ] || home=$home-$port
 home=${KAFKA_HOME:-$home}
 jars=$root/.local/kafka-jars
-wait_seconds_max=60
+wait_seconds_max=120
 
 fail() {
     echo "kafka: $*" >&2
@@ -106,7 +107,7 @@ END
 logging="-Dorg.slf4j.simpleLogger.defaultLogLevel=${KAFKA_LOG_LEVEL:-warn} -Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info -Dorg.slf4j.simpleLogger.showDateTime=true"
 if [ ! -s "$home/data/meta.properties" ]; then
     # shellcheck disable=SC2086
-    java -Xmx128m -XX:+UseSerialGC $logging -cp "$jars/lib/*" kafka.tools.StorageTool format \
+    java -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 $logging -cp "$jars/lib/*" kafka.tools.StorageTool format \
         --cluster-id aW1wdWxzLWxvY2FsLTAwMQ --config "$home/server.properties" >"$home/format.log" 2>&1 9>&- ||
         fail "could not format $home/data: $(tail -n 3 "$home/format.log")"
 fi
@@ -115,7 +116,7 @@ fi
 # Deaf to the hang-up and interrupt of the terminal that started it. shellcheck disable=SC2086
 (
     trap '' HUP INT
-    exec java -Xms128m -Xmx512m -XX:+UseSerialGC $logging -cp "$jars/lib/*" kafka.Kafka "$home/server.properties"
+    exec java -Xms128m -Xmx512m -XX:+UseSerialGC ${KAFKA_JAVA:-} $logging -cp "$jars/lib/*" kafka.Kafka "$home/server.properties"
 ) </dev/null >>"$home/broker.log" 2>&1 9>&- &
 echo $! >"$home/pid"
 await

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import Producer
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer
+from confluent_kafka.admin import AdminClient
 from kafka import KafkaAdminClient  # type: ignore[import-untyped]
 
 from connectors.kafka import KafkaReader, KafkaWriter, create_topics, open_reader, open_writer
@@ -51,6 +52,14 @@ def new_topic(servers: str, partitions: int = 1, **configs: object) -> str:
         client.create_topics({name: {"num_partitions": partitions, "replication_factor": 1, "configs": stated}})
         client.wait_for_topics([name])
     return name
+
+
+def seen_by_kafkas_tools(servers: str, group: str) -> dict[tuple[str, int], int]:
+    """As `kafka-consumer-groups --describe` would show it."""
+    client = AdminClient({"bootstrap.servers": servers})
+    [asked] = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
+    told = asked.result(SECONDS_MAX).topic_partitions or []
+    return {(each.topic, each.partition): each.offset for each in told}
 
 
 class Transactions:

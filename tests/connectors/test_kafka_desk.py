@@ -7,8 +7,7 @@ import uuid
 from contextlib import closing
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer
 from kafka.admin import ConfigResource  # type: ignore[import-untyped]
 
 from connectors.kafka import create_topics
@@ -16,7 +15,7 @@ from connectors.kafka.desk import Desk
 from state.records import LogError, TopicPartition, TopicSpec
 from tests.brokers import Broker
 from tests.connectors.contract import SECONDS_MAX, all_of, append, eventually
-from tests.connectors.kafkas import CLIENTS, KafkaDoor, asking, new_topic
+from tests.connectors.kafkas import CLIENTS, KafkaDoor, asking, new_topic, seen_by_kafkas_tools
 
 DAY_MS = 86_400_000
 
@@ -24,14 +23,6 @@ DAY_MS = 86_400_000
 @pytest.fixture(params=CLIENTS)
 def door(kafka: Broker, request: pytest.FixtureRequest) -> KafkaDoor:
     return KafkaDoor(kafka.servers, request.param)
-
-
-def seen_by_kafkas_tools(servers: str, group: str) -> dict[tuple[str, int], int]:
-    """As `kafka-consumer-groups --describe` would show it."""
-    client = AdminClient({"bootstrap.servers": servers})
-    [asked] = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
-    told = asked.result(SECONDS_MAX).topic_partitions or []
-    return {(each.topic, each.partition): each.offset for each in told}
 
 
 def test_progress_shows_in_kafkas_own_tools(door: KafkaDoor) -> None:

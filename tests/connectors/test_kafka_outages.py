@@ -14,6 +14,7 @@ from tests.brokers import Broker, running_broker
 from tests.connectors.contract import all_of, eventually
 from tests.connectors.kafkas import CLIENTS, KafkaDoor, new_topic
 
+pytestmark = pytest.mark.timeout(300)  # a broker of its own, started twice
 KEYS = 7
 SECONDS_MAX = 60.0
 
