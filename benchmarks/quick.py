@@ -32,13 +32,13 @@ PROCESSES = ("worker-0", "courier-0")
 class Scale:
     """How much of everything.  `rush`: ordinary events that fill the worker's caches before it is measured."""
 
-    visitors: int = 26_000
+    visitors: int = 22_000
     sampled_visitors: int = 5_000
     few: int = 10_000
     many: int = 1_000_000
     rate: int = 500
     repetitions: int = 5
-    seconds: float = 6.0
+    seconds: float = 5.0
     warm_seconds: float = 4.0
     rush: int = 60_000
 
