@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flows.catalog import load
 from flows.cli.options import Config, fail, settings_of
+from flows.cli.resting import resting
 from flows.worker_stops import stop_flows, stopped_flows
 from operators.draw import mermaid, told
+from operators.svg import svg
 
 
 def flows(
     name: Annotated[str | None, typer.Argument(help="One flow only.")] = None,
     config: Config = None,
     as_mermaid: Annotated[bool, typer.Option("--mermaid", help="Draw it as a Mermaid diagram.")] = False,
+    svg_file: Annotated[
+        Path | None, typer.Option("--svg", metavar="FILE", help="Draw it as a picture; - is standard output.")
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="With --svg: how many rest at each wait now.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop it; running workers hear of it within a second.")] = False,
     start: Annotated[bool, typer.Option("--start", help="Start it again.")] = False,
 ) -> None:
@@ -32,6 +40,13 @@ def flows(
         meanwhile = {"go_on": "go on, and get nothing from it", "rest": "rest where they are"}
         inside = f" Those inside {meanwhile[program.by_name[name].while_stopped]}." if stop else ""
         print(f"{name} is {'stopped' if stop else 'started'}.{inside}")
+        return
+    if svg_file is not None:
+        if name is None:
+            raise fail(f"Name the flow to draw: impuls flows abandoned_cart --svg {svg_file}", 2)
+        flow = program.by_name[name]
+        drawn = svg(flow, program.versions[name], resting(settings, flow) if live else None, stopped=name in stopped)
+        sys.stdout.write(drawn) if str(svg_file) == "-" else svg_file.write_text(drawn, encoding="utf-8")
         return
     for flow in [program.by_name[name]] if name else list(program.by_name.values()):
         if as_mermaid:

@@ -336,6 +336,15 @@ def test_looking_at_personal_data_is_written_down(shop: Shop) -> None:
     assert "fred" not in (shop.folder / "data" / "audit.jsonl").read_text()
 
 
+def test_a_flow_is_drawn_with_those_who_rest_in_it(shop: Shop) -> None:
+    ended = shop.ask("flows", "patient", "--svg", str(shop.folder / "patient.svg"), "--live")
+    assert (ended.code, ended.out) == (0, ""), ended.err
+    drawn = (shop.folder / "patient.svg").read_text()
+    assert "1 inside now" in drawn
+    assert "for_long" in drawn
+    assert "inside now" not in shop.ask("flows", "patient", "--svg", "-").out
+
+
 def test_a_stranger_has_no_story(shop: Shop) -> None:
     ended = shop.ask("explain", "nobody-we-know")
     assert (ended.code, ended.out) == (1, "")
