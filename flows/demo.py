@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import email
 import email.policy
+import fcntl
 import json
 import shutil
 import signal
@@ -14,6 +16,8 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -22,6 +26,7 @@ from config.settings import Settings
 from flows import worker_doors as doors
 from flows.demo_mail import Inbox
 from flows.demo_shop import DAY, HOUR, Happening, Shop
+from flows.supervisor_health import read_beat
 from flows.worker_process import settings_for
 from state import decisions
 from state.decisions import Decision
@@ -31,51 +36,89 @@ from state.records import TopicPartition
 
 FOLDER = Path(".local/demo")
 SEED = 7
-VISITORS = 2_600
+VISITORS = 2_000
 PACE = 500  # events a second
 START = parse_instant("2026-03-02T07:00:00Z")
 PERIOD = 4 * DAY
-QUIET_SECONDS = 3.0
-DEADLINE_SECONDS = 100.0
+QUIET_SECONDS = 1.5
+READY_SECONDS_MAX, SETTLE_SECONDS_MAX, DRAIN_SECONDS_MAX = 60.0, 60.0, 60.0
+LINES_SHOWN = 8
 
 
-def main() -> int:
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    inbox = Inbox()
-    config = _config(inbox.port)
-    settings = settings_for(str(config))
-    events = list(Shop(SEED, VISITORS, START, PERIOD).events())
-    doors.make_topics(settings)
-    print(
-        f"A shop, {VISITORS:,} visitors, {PERIOD // DAY} days in {len(events) / PACE:.0f} seconds. "
-        "The worker is starting …"
-    )
-    log = (FOLDER / "impuls.log").open("wb")
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "run", "--config", str(config)]
-    running = subprocess.Popen(command, stderr=log)
+class DemoFailed(Exception):
+    """The demo cannot go on; the message says why, and what to do."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m flows.demo", description=__doc__)
+    parser.add_argument("--visitors", type=int, default=VISITORS, help=f"how many come by (default {VISITORS:,})")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help=f"replaced at each run (default {FOLDER})")
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        _wait_ready(settings, running)
+        with _alone(options.folder):
+            return _demo(options.folder, options.visitors)
+    except DemoFailed as error:
+        print(f"\n{error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\nStopped, and everything it had started too.", file=sys.stderr)
+    return 1
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two demos at once would delete each other's data."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoFailed(f"A demo is running in {folder} already. Wait for it, or name another --folder.") from None
+        yield
+
+
+def _demo(folder: Path, visitors: int) -> int:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    inbox = Inbox()
+    config = _config(folder, inbox.port)
+    settings = settings_for(str(config))
+    events = list(Shop(SEED, visitors, START, PERIOD).events())
+    doors.make_topics(settings)
+    print(f"A shop, {visitors:,} visitors, {PERIOD // DAY} days in {len(events) / PACE:.0f} seconds.")
+    print("Starting a worker, a courier, the HTTP doors and a mail server …", flush=True)
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "run", "--config", str(config)]
+    with (folder / "impuls.log").open("wb") as log:
+        running = subprocess.Popen(command, stderr=log)
+    try:
+        _wait_ready(settings, running, folder)
         _play(settings, events, inbox)
-        _settle(inbox)
+        _settle(settings)
         accepted, shown = inbox.taken()
     finally:
         running.send_signal(signal.SIGTERM)
-        code = running.wait(60)
+        code = running.wait(DRAIN_SECONDS_MAX)
         inbox.close()
-    _report(settings, events, accepted, shown)
-    if code:
-        print(f"impuls run ended with {code}; see {FOLDER / 'impuls.log'}", file=sys.stderr)
-    return code
+    if code or not accepted:
+        raise DemoFailed(_said(folder, f"`impuls run` ended with {code} and {accepted} mails were accepted."))
+    _report(settings, config, events, accepted, shown)
+    return 0
 
 
-def _config(smtp_port: int) -> Path:
-    http, metrics = _free_port(), _free_port()
-    path = FOLDER / "impuls.toml"
+def _said(folder: Path, fact: str) -> str:
+    """A failure with the last words of the processes."""
+    log = folder / "impuls.log"
+    last = log.read_text(errors="replace").splitlines()[-LINES_SHOWN:]
+    return "\n".join([f"{fact} The end of {log}:", *(f"  {line[:300]}" for line in last)])
+
+
+def _config(folder: Path, smtp_port: int) -> Path:
+    http, metrics = _free_ports(2)
+    path = folder / "impuls.toml"
     path.write_text(
         f"""# The demo: time is what the log has reached, so the hours between a cart and its reminder pass quickly.
-data_dir = "{FOLDER}/data"
-secret_file = "{FOLDER}/data/secret"
+data_dir = "{folder}/data"
+secret_file = "{folder}/data/secret"
 public_url = "http://127.0.0.1:{http}"
 clock = "replay"
 [smtp]
@@ -89,25 +132,30 @@ listen = "127.0.0.1:{metrics}"
     return path
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        found = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in found:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in found]
 
 
-def _wait_ready(settings: Settings, running: subprocess.Popen[bytes]) -> None:
+def _wait_ready(settings: Settings, running: subprocess.Popen[bytes], folder: Path) -> None:
+    """Until the worker knows the time and the courier has started."""
     assert settings.metrics.listen is not None
-    url = f"http://{settings.metrics.listen.host}:{settings.metrics.listen.port}/readyz"
-    deadline = time.monotonic() + 30
+    url = f"http://{settings.metrics.listen}/readyz"
+    deadline = time.monotonic() + READY_SECONDS_MAX
     while time.monotonic() < deadline:
         if running.poll() is not None:
-            raise SystemExit(f"impuls run ended at once; see {FOLDER / 'impuls.log'}")
+            raise DemoFailed(_said(folder, "`impuls run` ended at once."))
         try:
             with urllib.request.urlopen(url, timeout=1):
-                return
+                if read_beat(settings.data_dir / "run", "courier-0"):
+                    return
         except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise SystemExit(f"the worker was not ready in 30 seconds; see {FOLDER / 'impuls.log'}")
+            pass
+        time.sleep(0.1)
+    raise DemoFailed(_said(folder, f"The worker was not ready in {READY_SECONDS_MAX:.0f} seconds."))
 
 
 def _play(settings: Settings, events: list[Happening], inbox: Inbox) -> None:
@@ -122,7 +170,7 @@ def _play(settings: Settings, events: list[Happening], inbox: Inbox) -> None:
         while not writer.send(topic, happening.customer.encode(), json.dumps(happening.event).encode()):
             time.sleep(0.001)
         if now >= told_at:
-            told_at = now + 1
+            told_at = now + (1 if sys.stdout.isatty() else 5)
             _tell(happening, number, len(events), inbox)
     writer.flush(10)
     writer.close()
@@ -135,20 +183,28 @@ def _tell(happening: Happening, number: int, total: int, inbox: Inbox) -> None:
     print(f"\r{text}" if sys.stdout.isatty() else text, end="" if sys.stdout.isatty() else "\n", flush=True)
 
 
-def _settle(inbox: Inbox) -> None:
-    """Wait until no more mails come."""
-    last, since = -1, time.monotonic()
-    deadline = since + DEADLINE_SECONDS
-    while time.monotonic() < deadline:
-        count, _ = inbox.taken()
-        if count != last:
-            last, since = count, time.monotonic()
-        elif time.monotonic() - since > QUIET_SECONDS:
-            return
-        time.sleep(0.1)
+def _settle(settings: Settings) -> None:
+    """Wait until every event is taken in, and every message that was decided has its result."""
+    print("Waiting for the last mails …", flush=True)
+    deadline, still_since = time.monotonic() + SETTLE_SECONDS_MAX, time.monotonic()
+    before: tuple[int, int] | None = None
+    with closing(doors.open_reader(settings, "demo")) as reader:
+        inputs = doors.find_partitions(reader, doors.input_topics(settings))
+        messages, results = (doors.find_partitions(reader, [topic]) for topic in ("messages", "deliveries"))
+        ends = {f"{tp.topic}/{tp.partition}": end for tp, end in reader.ends(inputs).items()}
+        while time.monotonic() < deadline:
+            beat = read_beat(settings.data_dir / "run", "worker-0")
+            read = beat.get("watermarks", {})
+            behind = any(read.get(name, 0) < end for name, end in ends.items()) or beat.get("outbox", 1)
+            now = sum(reader.ends(messages).values()), sum(reader.ends(results).values())
+            if behind or now != before or now[1] < now[0]:
+                still_since, before = time.monotonic(), now
+            elif time.monotonic() - still_since > QUIET_SECONDS:
+                return
+            time.sleep(0.1)
 
 
-def _report(settings: Settings, events: list[Happening], accepted: int, shown: bytes) -> None:
+def _report(settings: Settings, config: Path, events: list[Happening], accepted: int, shown: bytes) -> None:
     made = [decisions.from_json(value) for value in _records(settings, "decisions")]
     told = [msgspec.json.decode(value, type=Delivery) for value in _records(settings, "deliveries")]
     unique = {decision.decision_id: decision for decision in made}.values()
@@ -173,11 +229,11 @@ def _report(settings: Settings, events: list[Happening], accepted: int, shown: b
         "\n" + "\n".join(f"  {line}" for line in (body.get_content() if body is not None else "").strip().splitlines())
     )
     customer = str(message["To"]).partition("@")[0]
-    config = FOLDER / "impuls.toml"
     print(f"""
 Where to look next:
   .venv/bin/impuls customer {customer} --config {config}
   .venv/bin/impuls decisions --customer {customer} --config {config}
+  .venv/bin/impuls explain {customer} --config {config}
   .venv/bin/impuls flows abandoned_cart
   flows/abandoned_cart.py, tests/flows/test_abandoned_cart.py, README.md""")
 
