@@ -223,9 +223,7 @@ def _report(settings: Settings, config: Path, events: list[Happening], accepted:
         print(f"  {at:<44}  p50 {p50:.1f} ms, p99 {p99:.1f} ms")
         load, cores = os.getloadavg()[0], os.cpu_count() or 1
         if load > 2 * cores:
-            print(
-                f"  (this machine is busy: {load:.0f} wanted to run at once on {cores} cores, and mails waited for their turn)"
-            )
+            print(f"  (this machine is busy: load {load:.0f} on {cores} cores, so mails waited for their turn)")
     message = email.message_from_bytes(shown, policy=email.policy.default)
     body = message.get_body(("plain",))
     print("\nOne of the mails:\n")
