@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import signal
-import sys
 import time
 
 from config.settings import Settings
@@ -17,7 +15,7 @@ from connectors.templates import Templates
 from connectors.tokens import Tokens
 from flows import worker_doors as doors
 from flows.catalog import load
-from flows.worker_process import Beat, prepare, settings_for
+from flows.worker_process import Beat, prepare, settings_for, told_by_supervisor
 from state.ids import Ids
 from state.secret import load_or_make
 
@@ -63,9 +61,9 @@ async def _beat(settings: Settings, courier: int) -> None:
 
 def main() -> None:
     """`python -m flows.courier {"config": …, "courier": 0, "couriers": 1}`: the supervisor's way to start one."""
-    told = json.loads(sys.argv[1])
+    told = told_by_supervisor()
     prepare(f"courier-{told['courier']}")
-    asyncio.run(work(settings_for(told.get("config")), told["courier"], told["couriers"]))
+    asyncio.run(work(settings_for(told["config"]), told["courier"], told["couriers"]))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
 
 import uvicorn
 
@@ -12,7 +10,7 @@ from config.settings import Settings
 from connectors.tokens import Tokens
 from connectors.unsubscribe import app
 from flows import worker_doors as doors
-from flows.worker_process import prepare, settings_for
+from flows.worker_process import prepare, settings_for, told_by_supervisor
 from state.secret import load_or_make
 
 log = logging.getLogger("impuls.serve")
@@ -33,9 +31,10 @@ def serve(settings: Settings) -> None:
 
 def main() -> None:
     """`python -m flows.serve {"config": …}`: the supervisor's way to start it."""
+    told = told_by_supervisor()
     # uvicorn drains at SIGTERM and then raises the signal again, for whoever had it before.
     prepare("serve", on_stop=lambda: None)
-    serve(settings_for(json.loads(sys.argv[1]).get("config")))
+    serve(settings_for(told["config"]))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -71,7 +72,8 @@ class Group:
         well = True
         for process in self.running:
             try:
-                well &= process.wait(max(0.0, deadline - time.monotonic())) == 0
+                code = process.wait(max(0.0, deadline - time.monotonic()))
+                well &= code in (0, -signal.SIGTERM)  # the latter had not begun to work when it was told
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -146,7 +148,8 @@ class Supervisor:
     # -- processes
 
     def _command(self, part: Part, told: dict[str, object]) -> list[str]:
-        return [sys.executable, "-m", f"flows.{part}", json.dumps({"config": self._config, **told})]
+        told = {"config": self._config, "supervisor": os.getpid(), **told}
+        return [sys.executable, "-m", f"flows.{part}", json.dumps(told)]
 
     def _courier(self, number: int) -> Group:
         return Group(f"courier-{number}", [self._command("courier", {"courier": number, "couriers": self._couriers})])

@@ -5,12 +5,10 @@ Started by the supervisor, one per core; several form a Bytewax cluster on one p
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ import msgspec
 from config.settings import Settings
 from flows import worker_doors as doors
 from flows.catalog import Catalog, load
-from flows.worker_process import Beat, prepare, settings_for
+from flows.worker_process import Beat, prepare, settings_for, told_by_supervisor
 from flows.worker_rules import rules_of
 from flows.worker_stops import stopped_flows
 from operators import dataflow
@@ -269,11 +267,11 @@ def lowest_told(data_dir: Path, processes: int) -> dict[TopicPartition, int]:
     return lowest
 
 
-def main(arguments: Iterable[str] = ()) -> None:
-    """`python -m flows.worker PLACE`: the supervisor's way to start one."""
-    args = list(arguments) or sys.argv[1:]
-    settings = settings_for(json.loads(args[0]).get("config"))
-    place = msgspec.json.decode(Path(json.loads(args[0])["place"]).read_bytes(), type=Place)
+def main() -> None:
+    """`python -m flows.worker {"place": …}`: the supervisor's way to start one."""
+    told = told_by_supervisor()
+    settings = settings_for(told["config"])
+    place = msgspec.json.decode(Path(told["place"]).read_bytes(), type=Place)
     worker = Worker(settings, load(settings.flows), place)
     prepare(f"worker-{place.process}", on_stop=worker.stop)
     log.info("started", extra={"worker": place.process, "workers": place.processes})

@@ -24,11 +24,10 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 
 
 def prepare(name: str, on_stop: Callable[[], object] | None = None) -> None:
-    """Set a process up: logs to standard error, die with the supervisor, `on_stop` at SIGTERM and SIGINT."""
+    """Set a process up: logs to standard error, `on_stop` at SIGTERM and SIGINT."""
     log_json(name)
     sys.setswitchinterval(0.0005)  # threads that wait must not wait for a busy dataflow
     spare_the_collector()
-    _die_with_parent()
     if on_stop is not None:
         stop = on_stop
         signal.signal(signal.SIGTERM, lambda *_: stop())
@@ -106,7 +105,14 @@ class Beat:
         fresh.rename(self._folder / name)
 
 
-def _die_with_parent() -> None:
-    """A supervisor that was killed leaves nobody behind who would hold the stores (Linux only)."""
+def told_by_supervisor() -> dict[str, Any]:
+    """What the supervisor gave a process of its own to know: `{"config": …, "supervisor": its pid, …}`.
+
+    From here on the process dies with it (Linux only), so that nobody is left behind who would hold the stores.
+    """
+    told: dict[str, Any] = json.loads(sys.argv[1])
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != told["supervisor"]:
+            raise SystemExit("the supervisor that started this process is gone")
+    return told
