@@ -104,7 +104,11 @@ class Rerun:
         self._last_wall = 0
         self._failures = list(self.memory.failures)
         self._failed_then = ""
-        self._messages = {told.decision.message_id for told in self.memory.decisions.values() if self._upto(told)}
+        self._sent = {
+            told.decision.message_id
+            for told in self.memory.decisions.values()
+            if told.decision.outcome == "send" and self._upto(told)
+        }
         self.engine = TracingEngine(
             self.program,
             self.rules,
@@ -271,7 +275,7 @@ class Rerun:
             case Event():
                 return taken.what.at <= self.until
             case Delivery():
-                return taken.what.message_id in self._messages
+                return taken.what.message_id in self._sent
             case _:
                 return True
 

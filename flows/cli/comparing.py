@@ -71,6 +71,7 @@ def _outcomes(tally: Tally, side: int, flow: str, message: str) -> dict[str, int
 
 def show(tally: Tally, plan: Replay, module: str) -> None:
     console = Console(highlight=False)
+    console.width = max(console.width, 130)  # a pipe has no width of its own
     customers = tally.customers
     console.print(
         f"{plan.settings.flows} → {module}: {customers['changed']:,} of {customers['all']:,} customers would notice; "
@@ -82,10 +83,10 @@ def show(tally: Tally, plan: Replay, module: str) -> None:
         if customers[change]:
             console.print(f"  {customers[change]:>9,} {_WORDS[change]}")
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("flow")
-    table.add_column("message")
+    table.add_column("flow", no_wrap=True)
+    table.add_column("message", no_wrap=True)
     for name in ("sent", "would send", "gains", "loses", "other message", "other time", "by caps"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for flow, message in tally.messages():
         caps = tally.caps[flow, message, "gains"], tally.caps[flow, message, "loses"]
         numbers = [

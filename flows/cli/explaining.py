@@ -48,7 +48,9 @@ def explain(
     entries = story(settings, program, history, until)
     told = sum(entry.what == "decision" for entry in entries)
     differing = [e for e in entries if e.what == "difference" or e.stored in ("differs", "missing")]
-    notes = [Entry(at=entries[0].at if entries else 0, what="note", detail=note) for note in notes_of(program, history)]
+    notes = [
+        Entry(at=entries[0].at if entries else 0, what="note", detail=note) for note in notes_of(program, history, flow)
+    ]
     shown = [e for e in entries if e.at >= after and (flow is None or e.flow == flow or _is_about_her(e))]
     if as_json:
         print_json([*notes, *shown])
@@ -80,17 +82,18 @@ def story(settings: Settings, program: Program, history: History, until: int | N
     )
 
 
-def notes_of(program: Program, history: History) -> Iterator[str]:
-    """What the reader must know before she believes a line."""
+def notes_of(program: Program, history: History, flow: str | None = None) -> Iterator[str]:
+    """What the reader must know before she believes a line, about one flow or all."""
     yield from history.memory.notes
     others: Counter[tuple[str, str]] = Counter()
     for told in history.memory.decisions.values():
         decision = told.decision
-        if program.versions.get(decision.flow) != decision.flow_version:
+        changed = program.versions.get(decision.flow) != decision.flow_version
+        if changed and flow in (None, decision.flow):
             others[decision.flow, decision.flow_version] += 1
-    for (flow, version), count in sorted(others.items()):
-        now = f"it is {program.versions[flow]} now" if flow in program.versions else "it is gone now"
-        yield f"{count} decisions were made by version {version} of {flow}; {now}, and what is told is by that."
+    for (name, version), count in sorted(others.items()):
+        now = f"it is {program.versions[name]} now" if name in program.versions else "it is gone now"
+        yield f"{count} decisions were made by version {version} of {name}; {now}, and what is told is by that."
 
 
 def _is_about_her(entry: Entry) -> bool:
