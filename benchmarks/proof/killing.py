@@ -16,8 +16,10 @@ from benchmarks.proof.crowd import DAYS, HOUR, MOMENTS, Appended, Crowd, last_wo
 from benchmarks.proof.deployment import Deployment, Failed, Plan, Stopped
 from benchmarks.proof.feed import Feed
 from benchmarks.proof.mail_server import MailServer
-from benchmarks.proof.verdict import Verdict, judge_decisions, judge_mails
+from benchmarks.proof.verdict import Verdict, judge_decisions, judge_mails, withdrawn
+from state.ids import Ids, shard_of
 from state.instants import parse_instant
+from state.secret import load_or_make
 from tests.flows import oracle
 
 START = parse_instant("2026-03-02T07:00:00Z")
@@ -28,7 +30,7 @@ PAUSE_SECONDS_MAX = 3.0
 MISSES_MAX = 2  # for each kill that is to hit
 SETTLE_SECONDS_MAX = 600.0
 QUIET_SECONDS = 3.0
-DRAIN_SECONDS_MAX = 15.0
+DRAIN_SECONDS_MAX = 25.0  # of a machine that has other work
 
 Tell = Callable[[str], None]
 
@@ -81,6 +83,8 @@ class Proof:
             "decisions_repeated_in_topic": verdict.repeated_in_topic,
             "mails": verdict.mails,
             "mails_twice": verdict.mails_twice,
+            "mails_withdrawn": verdict.withdrawn,
+            "retries_told_anew": verdict.retries_told_anew,
             "seconds": round(self.seconds, 1),
             "broken": verdict.broken,
         }
@@ -106,6 +110,7 @@ class Killing:
         self._kills_wanted, self._puts_back, self._tell = kills, puts_back, tell
         self._mail = MailServer(folder / "mails.jsonl")
         self._deployment = Deployment(folder, plan, self._mail.port)
+        self._ids = Ids(load_or_make(self._deployment.settings.secret_file))
         self._replays = plan.clock == "replay"
         self._events, self._pace = events, pace
 
@@ -138,10 +143,15 @@ class Killing:
         self._settle(sends, 0.0 if self._replays else (feed.last_at + HOUR) / 1000)
         self._stop_politely()
         stored = deployment.decisions_in_store()
-        judge_decisions(proof.verdict, deployment.records("decisions"), stored, oracle_says)
+        judge_decisions(proof.verdict, deployment.records("decisions"), stored, oracle_says, self._was_rewound)
         kills = [kill.at for kill in proof.kills if kill.name.startswith("courier")]
+        put_off = withdrawn(deployment.records("deliveries"), stored, feed.events)
         concurrency = deployment.settings.courier.concurrency
-        judge_mails(proof.verdict, self._mail.mails(), stored, kills, concurrency)
+        judge_mails(proof.verdict, self._mail.mails(), stored, kills, concurrency, put_off)
+
+    def _was_rewound(self, customer: str) -> bool:
+        shard = shard_of(self._ids.customer(customer.encode()), self._proof.plan.shards)
+        return shard in self._proof.shards_put_back
 
     def _feed(self) -> Feed:
         """On the live clock each event goes in when it is an hour old but for `LEAD_MS`, so that its reminder is due

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
+
+import msgspec
 
 from benchmarks.proof.mail_server import Mail
 from state import decisions
 from state.decisions import Decision
 from state.instants import parse_instant
+from state.messages import Delivery
 from tests.flows import oracle
 
 SHOWN_MAX = 5
@@ -27,6 +31,8 @@ class Verdict:
     repeated_in_topic: int = 0
     mails: int = 0
     mails_twice: int = 0
+    withdrawn: int = 0
+    retries_told_anew: int = 0
     broken: list[str] = field(default_factory=list)
 
     def hold(self, promise: str, against: Iterable[object]) -> None:
@@ -38,9 +44,17 @@ class Verdict:
 
 
 def judge_decisions(
-    verdict: Verdict, topic: Iterable[bytes], store: Iterable[bytes], oracle_says: Collection[oracle.Expected]
+    verdict: Verdict,
+    topic: Iterable[bytes],
+    store: Iterable[bytes],
+    oracle_says: Collection[oracle.Expected],
+    rewound: Callable[[str], bool] = lambda customer: False,
 ) -> None:
-    """Topic and store tell the same, each decision has one content, and each message's first is the oracle's."""
+    """Topic and store tell the same, each decision has one content, and each message's first is the oracle's.
+
+    `rewound`: whether a customer's shard was put back.  What a courier answered is then read with all that came after
+    it, and a retry, which is due by the wall clock, is told anew or not at all.
+    """
     faces: dict[str, set[bytes]] = defaultdict(set)
     rows = 0
     for raw in topic:
@@ -49,17 +63,48 @@ def judge_decisions(
     stored = {decisions.from_json(raw).decision_id: raw for raw in store}
     told = Counter(map(_in_oracles_words, first_decisions(stored.values())))
     verdict.decisions, verdict.expected = len(stored), len(oracle_says)
-    verdict.repeated_in_topic = rows - len(faces)
-    verdict.hold("a decision never changes", (id for id, each in faces.items() if len(each) > 1))
-    verdict.hold("every decision of the store is in the topic", stored.keys() - faces.keys())
-    verdict.hold("every decision of the topic is in the store", faces.keys() - stored.keys())
+    verdict.repeated_in_topic = rows - sum(map(len, faces.values()))
+    anew = {
+        id
+        for id in faces.keys() | stored.keys()
+        if faces.get(id) != {stored.get(id)} and _is_retry_of(id, [*faces.get(id, ()), stored.get(id, b"")], rewound)
+    }
+    verdict.retries_told_anew = len(anew)
+    seen, known = faces.keys() - anew, stored.keys() - anew
+    verdict.hold("a decision never changes", (id for id in seen if len(faces[id]) > 1))
+    verdict.hold("every decision of the store is in the topic", known - seen)
+    verdict.hold("every decision of the topic is in the store", seen - known)
     verdict.hold(
-        "store and topic tell the same of a decision",
-        (id for id, raw in stored.items() if id in faces and faces[id] != {raw}),
+        "store and topic tell the same of a decision", (id for id in known & seen if faces[id] != {stored[id]})
     )
     verdict.hold("no decision is lost", set(oracle_says) - told.keys())
     verdict.hold("no decision is invented", told.keys() - set(oracle_says))
     verdict.hold("nothing is decided twice", (each for each, times in told.items() if times > 1))
+
+
+def _is_retry_of(id: str, raws: Sequence[bytes], rewound: Callable[[str], bool]) -> bool:
+    return not id.endswith("-0") and all(rewound(decisions.from_json(raw).customer) for raw in raws if raw)
+
+
+def withdrawn(deliveries: Iterable[bytes], store: Iterable[bytes], events: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Messages that a courier could not bring at once, about a cart that was changed or bought before the retry."""
+    results: dict[str, tuple[int, str]] = {}
+    for raw in deliveries:
+        told = msgspec.json.decode(raw, type=Delivery)
+        if told.result != "started":
+            results[told.message_id] = max(results.get(told.message_id, (0, "")), (told.attempt, told.result))
+    moved: dict[str, int] = {}
+    for event in events:
+        if event.get("event") in ("Product Added", "Product Removed", "Order Completed"):
+            customer, at = event["userId"], parse_instant(event["timestamp"])
+            moved[customer] = max(at, moved.get(customer, at))
+    return {
+        each.message_id
+        for each in first_decisions(store)
+        if each.flow == "abandoned_cart"
+        and results.get(each.message_id, (0, ""))[1] in ("deferred", "unknown")
+        and moved.get(each.customer, 0) >= parse_instant(each.at)
+    }
 
 
 def first_decisions(raws: Iterable[bytes]) -> list[Decision]:
@@ -89,8 +134,12 @@ def judge_mails(
     store: Iterable[bytes],
     courier_kills: Sequence[float],
     in_flight_max: int,
+    put_off: Collection[str] = (),
 ) -> None:
-    """Each message that was decided is accepted, and once but for what was in flight when a courier was killed."""
+    """Each message that was decided is accepted, and once but for what was in flight when a courier was killed.
+
+    `put_off` need not come: their customers moved on before they could be tried again.
+    """
     stored = list(store)
     must = {message for message, last in final_decisions(stored).items() if last.outcome == "send"}
     wanted = {each.message_id for each in map(decisions.from_json, stored) if each.outcome == "send"}
@@ -100,7 +149,8 @@ def judge_mails(
     again = {id: times for id, times in accepted.items() if len(times) > 1}
     unexplained = [id for id, times in again.items() if not _explained(times, courier_kills)]
     verdict.mails, verdict.mails_twice = len(accepted), sum(len(times) - 1 for times in again.values())
-    verdict.hold("no mail is lost", must - accepted.keys())
+    verdict.withdrawn = len((must & set(put_off)) - accepted.keys())
+    verdict.hold("no mail is lost", must - accepted.keys() - set(put_off))
     verdict.hold("no mail is invented", accepted.keys() - wanted)
     verdict.hold("a mail comes twice only when its courier was killed while it was in flight", unexplained)
     verdict.hold(

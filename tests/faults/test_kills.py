@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from benchmarks.proof.killing import Killing, Proof
 
 KILLS = 3
 SEED = 11
-pytestmark = pytest.mark.timeout(400)  # of a machine that has other work; alone it takes half a minute
+pytestmark = [
+    pytest.mark.timeout(400),  # of a machine that has other work; alone it takes half a minute
+    pytest.mark.skipif(sys.platform != "linux", reason="the proofs find their children in /proc, which is Linux's"),
+]
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from benchmarks.proof.mail_server import Mail
-from benchmarks.proof.verdict import Verdict, judge_decisions, judge_mails
+from benchmarks.proof.verdict import Verdict, judge_decisions, judge_mails, withdrawn
 from state.decisions import Decision, Reason, to_json
 from state.instants import format_instant
+from state.messages import Delivery
 from tests.flows.oracle import Expected
 
 AT = 1_772_435_600_000
@@ -75,6 +76,25 @@ def test_what_is_decided_twice_is_seen() -> None:
 def test_a_retry_is_no_second_decision() -> None:
     every = [MADE, later(1, "defer", "retry"), later(2, "send")]
     assert broken(every, every) == []
+
+
+def test_only_a_shard_put_back_may_tell_a_retry_anew() -> None:
+    first, then = later(1, "defer", "retry"), msgspec.structs.replace(later(1, "defer", "retry"), until="later")
+    for rewound, facts in (("c1", 0), ("c2", 2)):
+        verdict = Verdict()
+        topic = map(to_json, [MADE, first, then])
+        judge_decisions(verdict, topic, map(to_json, [MADE, then]), SAID, rewound.__eq__)
+        assert len(verdict.broken) == facts
+
+
+def test_a_mail_put_off_is_not_missed_when_its_customer_moved_on() -> None:
+    cart = msgspec.structs.replace(MADE, flow="abandoned_cart")
+    put_off = Delivery(message_id="m1", at=MADE.at, attempt=1, provider="smtp", result="deferred", detail="busy")
+    bought = {"event": "Order Completed", "userId": "c1", "timestamp": format_instant(AT + 1)}
+    told, store = [msgspec.json.encode(put_off)], [to_json(cart)]
+    assert withdrawn(told, store, [bought]) == {"m1"}
+    assert withdrawn([], store, [bought]) == set()
+    assert withdrawn(told, store, [{**bought, "timestamp": format_instant(AT - 1)}]) == set()
 
 
 def test_a_mail_that_is_lost_or_invented_is_seen() -> None:
