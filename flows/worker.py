@@ -18,7 +18,7 @@ import msgspec
 from config.settings import Settings
 from flows import worker_doors as doors
 from flows.catalog import Catalog, load
-from flows.worker_process import Beat, prepare, settings_for, told_by_supervisor
+from flows.worker_process import METRICS_BEATS, Beat, prepare, settings_for, told_by_supervisor
 from flows.worker_rules import rules_of
 from flows.worker_stops import stopped_flows
 from operators import dataflow
@@ -38,7 +38,7 @@ from state.store import Resources, ShardStore
 from state.store_errors import StoreFull
 
 log = logging.getLogger("impuls.worker")
-ENDS_BEATS = 3
+ENDS_BEATS, COMMIT_BEATS = 3, 5
 DAY_MS = 86_400_000
 FULL_PAUSE_SECONDS, FULL_TOLD_SECONDS = 0.2, 30.0
 
@@ -166,15 +166,15 @@ class Worker:
 
     def _beat(self) -> None:
         beat = Beat(self._settings.data_dir, f"worker-{self._place.process}")
-        beats = count()
-        while True:
+        for number in count():
             time.sleep(1.0)
             if self._stop.asked:
                 return  # the last word is told when all is written
-            if self._source is not None and next(beats) % ENDS_BEATS == 0:
+            if self._source is not None and number % ENDS_BEATS == 0:
                 self._look_at_ends()
-            beat.tell(self._status())
-            self._commit()
+            beat.tell(self._status(), metrics=number % METRICS_BEATS == 0)
+            if number % COMMIT_BEATS == 0:
+                self._commit()
             self._look_at_sources()
             self._breaker.ask(stopped_flows(self._settings.data_dir))
 

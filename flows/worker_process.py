@@ -79,6 +79,9 @@ class _Json(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+METRICS_BEATS = 5
+
+
 class Beat:
     """A process's word about itself, in a file that others read: its state and its metrics."""
 
@@ -86,11 +89,13 @@ class Beat:
         self._folder = data_dir / "run"
         self._name = name
 
-    def tell(self, status: dict[str, Any]) -> None:
+    def tell(self, status: dict[str, Any], *, metrics: bool = True) -> None:
+        """`metrics` cost some milliseconds to write, and nobody asks for them every second."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         told = {"at": time.time(), "pid": os.getpid(), **status}
         self._put(f"{self._name}.json", json.dumps(told).encode())
-        self._put(f"{self._name}.prom", generate_latest(REGISTRY))
+        if metrics:
+            self._put(f"{self._name}.prom", generate_latest(REGISTRY))
 
     def read(self) -> dict[str, Any] | None:
         try:

@@ -10,9 +10,9 @@ from state.customer import Customer
 from state.passages import EVENT_CLOCK, NEVER, WALL_CLOCK
 from state.store import ShardStore
 
-DECISIONS_A_BITE = 200
-CUSTOMERS_A_BITE = 50
-EVERY_MS = 5_000
+DECISIONS_A_BITE = 500
+CUSTOMERS_A_BITE = 20  # each is decrypted and decoded; a bite must not be felt by the events behind it
+EVERY_MS = 30_000
 
 
 @dataclass(frozen=True)
