@@ -9,6 +9,7 @@ from operators.sending import Sending, Turn
 from state.customer import EARLY_RESULTS_MAX, Customer
 from state.decisions import Reason
 from state.ids import Ids, event_hash
+from state.instants import parse_instant
 from state.messages import Delivery
 from state.passages import WALL_CLOCK, Pending
 
@@ -78,11 +79,21 @@ def retry_delay(ids: Ids, message_id: str, attempt: int, retry_after_seconds: fl
 
 
 def _retry(sending: Sending, ids: Ids, turn: Turn, pending: Pending, delivery: Delivery) -> None:
-    due = turn.wall + retry_delay(ids, pending.message_id, pending.attempt, delivery.retry_after_seconds)
+    # Counted from when the courier told, so that a shard put back arrives at the same moment.
+    due = _told_at(delivery, turn.wall) + retry_delay(
+        ids, pending.message_id, pending.attempt, delivery.retry_after_seconds
+    )
     reason: Reason = "stale" if delivery.detail == "stale" else "retry"
     sending.decide(turn, pending, _moment(pending), "defer", reason, due)
     called = delivery.result == "deferred" and delivery.detail not in NOT_CALLED
     sending.park(turn.customer, pending, due, WALL_CLOCK, reason, refusals=int(called))
+
+
+def _told_at(delivery: Delivery, wall: int) -> int:
+    try:
+        return min(parse_instant(delivery.at), wall)
+    except ValueError:
+        return wall
 
 
 def _moment(pending: Pending) -> int:
