@@ -17,7 +17,8 @@ from state.records import Fetched, Reader, Record, TopicPartition
 
 RECORDS_MAX = 2_000
 REPORT_SECONDS = 0.1
-RANGES_SECONDS = 0.5
+SLICES = 8  # the shards are told one slice after the other, so that no event waits behind all of them
+RANGES_REPORTS = 5  # with so many reports comes one of how far was read
 
 
 class Router:
@@ -89,7 +90,7 @@ class LogSource:
         self._paused: frozenset[TopicPartition] = frozenset()
         self._told = {tp: [offset] * shards for tp, offset in start.items()}
         self._report_at = 0.0
-        self._ranges_at = 0.0
+        self._reports = 0
         reader.assign(self._positions)
 
     def poll(self) -> list[tuple[int, Input]]:
@@ -99,16 +100,13 @@ class LogSource:
             self._take(fetched, out)
         now = self._wall()
         if now >= self._report_at or now < self._report_at - 2 * REPORT_SECONDS:
-            self._report_at = now + REPORT_SECONDS
-            self._pause(now)
-            self._tell(now, out)
+            self._tell_slices(now, out)
         return out
 
     def last(self) -> list[tuple[int, Input]]:
         """How far all was read, for the shards that had none of it: where they are, the next start goes on."""
         out: list[tuple[int, Input]] = []
-        self._ranges_at = 0.0
-        self._tell(self._wall(), out)
+        self._tell(range(self._shards), self._report(self._wall()), out, ranges=True)
         return out
 
     def positions(self) -> dict[TopicPartition, int]:
@@ -167,20 +165,29 @@ class LogSource:
             return []
         return [tp for tp in self._inputs if now - self._heard[tp] > after and tp not in self._paused]
 
-    def _tell(self, now: float, out: list[tuple[int, Input]]) -> None:
+    def _tell_slices(self, now: float, out: list[tuple[int, Input]]) -> None:
+        """Tell those slices of the shards whose turn it is; all of them after a pause."""
+        step = REPORT_SECONDS / SLICES
+        due = min(SLICES, 1 + int(max(0.0, now - self._report_at) / step))
+        self._report_at = now + step
+        self._pause(now)
         report = self._report(now)
-        everything = now >= self._ranges_at or now < self._ranges_at - 2 * RANGES_SECONDS
-        if everything:
-            self._ranges_at = now + RANGES_SECONDS
-        for shard in range(self._shards):
-            ranges: list[tuple[str, int, int, int, int]] = []
-            if everything:
-                for tp, position in self._positions.items():
-                    told = self._told[tp]
-                    if told[shard] != position:
-                        ranges.append((tp.topic, tp.partition, told[shard], position, self._reached[tp]))
-                        told[shard] = position
-            out.append((shard, Progress(report, ranges)))
+        for _ in range(due):
+            round_, number = divmod(self._reports, SLICES)
+            self._reports += 1
+            for shard in range(number, self._shards, SLICES):
+                ranges = (round_ + shard // SLICES) % RANGES_REPORTS == 0
+                self._tell((shard,), report, out, ranges=ranges)
+
+    def _tell(self, shards: Iterable[int], report: Report, out: list[tuple[int, Input]], *, ranges: bool) -> None:
+        for shard in shards:
+            read: list[tuple[str, int, int, int, int]] = []
+            for tp, position in self._positions.items() if ranges else ():
+                told = self._told[tp]
+                if told[shard] != position:
+                    read.append((tp.topic, tp.partition, told[shard], position, self._reached[tp]))
+                    told[shard] = position
+            out.append((shard, Progress(report, read)))
 
     def _report(self, now: float) -> Report:
         stalled = self._stalled(now)

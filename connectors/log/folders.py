@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from secrets import token_hex
 from urllib.parse import quote
 
 import msgspec
@@ -89,11 +88,3 @@ def partitions(root: Path, topic: str) -> int:
 def commit_file(root: Path, group: str, tp: TopicPartition) -> Path:
     """Where a group's progress stands.  Whatever a group is called, its name stays inside the folder."""
     return root / "groups" / f"g-{quote(group, safe='')}" / f"{tp.topic}.{tp.partition}"
-
-
-def put(path: Path, text: str) -> None:
-    """Replace a small file that may be lost in a power cut, as a whole."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{token_hex(4)}")
-    fresh.write_text(text)
-    fresh.replace(path)

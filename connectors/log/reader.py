@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from connectors.log import folders
+from connectors.log.commits import Commits
 from connectors.log.cursor import Cursor
 from connectors.log.doorbell import Bell, name
 from connectors.log.ending import end_of, first_at
@@ -31,6 +32,7 @@ class LogReader:
         self._look_at = 0.0
         self._last: TopicPartition | None = None  # that records came from
         self._committed: dict[TopicPartition, int] = {}
+        self._commits = Commits(root, group)
         self._told_at = 0.0
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
@@ -96,7 +98,7 @@ class LogReader:
             if self._committed.get(tp) == offset:
                 continue
             try:
-                folders.put(self._commit_file(tp), str(offset))
+                self._commits.put(tp, offset)
             except OSError as error:  # a full disk; the next commit says it anew
                 if self._wall() >= self._told_at:
                     self._told_at = self._wall() + TOLD_SECONDS
@@ -105,13 +107,8 @@ class LogReader:
             self._committed[tp] = offset
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        found = {}
-        for tp in partitions:
-            try:
-                found[tp] = int(self._commit_file(tp).read_text())
-            except (FileNotFoundError, ValueError):
-                continue
-        return found
+        found = {tp: self._commits.get(tp) for tp in partitions}
+        return {tp: offset for tp, offset in found.items() if offset is not None}
 
     def last_fetch_age_seconds(self) -> float:
         # The log is a folder on this machine: it is looked at ten times a second, or the process is stuck.
@@ -121,9 +118,7 @@ class LogReader:
         for cursor in self._cursors.values():
             cursor.close()
         self._bell.close()
+        self._commits.close()
 
     def _folder(self, tp: TopicPartition) -> Path:
         return folders.partition_folder(self._root, tp)
-
-    def _commit_file(self, tp: TopicPartition) -> Path:
-        return folders.commit_file(self._root, self._group, tp)
