@@ -69,7 +69,6 @@ def build(
 ) -> Dataflow:
     """The dataflow of one process.  Without a publisher, what was decided goes to `on_decided`."""
     keys = shard_keys(shards)
-    numbers = {key: number for number, key in enumerate(keys)}
     flow = Dataflow("impuls")
     inputs = op.input("sources", flow, _Sources(open_source, keys, publisher, stop))
     opened: dict[int, Shard] = {}
@@ -77,9 +76,7 @@ def build(
     def logic(_: object) -> _ShardLogic:
         return _ShardLogic(open_shard, opened, publisher, on_decided)
 
-    # The builder of a logic is not told its key, so every input carries the number of its shard.
-    numbered = op.map("number", inputs, lambda pair: (pair[0], (numbers[pair[0]], pair[1])))
-    done = op.stateful_batch("shards", numbered, logic)
+    done = op.stateful_batch("shards", inputs, logic)
     op.output("done", done, _Nowhere())
     return flow
 
@@ -98,7 +95,11 @@ def run(flow: Dataflow, addresses: list[str] | None = None, process: int = 0) ->
         raise first from None
 
 
-class _Sources(DynamicSource[tuple[str, Input]]):
+# The builder of a logic is not told its key, so every input carries the number of its shard.
+_Keyed = tuple[str, tuple[int, Input]]
+
+
+class _Sources(DynamicSource[_Keyed]):
     def __init__(
         self, open_source: Callable[[int, int], Source], keys: list[str], publisher: Publisher | None, stop: Stop
     ) -> None:
@@ -108,31 +109,34 @@ class _Sources(DynamicSource[tuple[str, Input]]):
         return _Partition(self._open(worker_index, worker_count), self._keys, self._publisher, self._stop)
 
 
-class _Partition(StatelessSourcePartition[tuple[str, Input]]):
+class _Partition(StatelessSourcePartition[_Keyed]):
     def __init__(self, source: Source, keys: list[str], publisher: Publisher | None, stop: Stop) -> None:
         self._source, self._keys, self._publisher, self._stop = source, keys, publisher, stop
         self._awake: datetime | None = None
         self._round_began = 0.0
         self._has_ended = False
 
-    def next_batch(self) -> Iterable[tuple[str, Input]]:
+    def next_batch(self) -> Iterable[_Keyed]:
         if self._round_began:
             metrics.EPOCH.observe(perf_counter() - self._round_began)
         if self._stop.asked:
             if self._has_ended:
                 raise StopIteration
             self._has_ended = True
-            return [(self._keys[shard], item) for shard, item in self._source.last()]
+            return self._keyed(self._source.last())
         if self._publisher is not None:
             self._publisher.turn()
-        keys = self._keys
-        out = [(keys[shard], item) for shard, item in self._source.poll()]
+        out = self._keyed(self._source.poll())
         self._awake = None if out else datetime.now(UTC) + POLL_PAUSE
         self._round_began = perf_counter() if out else 0.0
         return out
 
     def next_awake(self) -> datetime | None:
         return self._awake
+
+    def _keyed(self, found: Iterable[tuple[int, Input]]) -> list[_Keyed]:
+        keys = self._keys
+        return [(keys[item[0]], item) for item in found]
 
 
 class _ShardLogic(StatefulBatchLogic[tuple[int, Input], None, None]):

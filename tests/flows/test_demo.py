@@ -13,9 +13,16 @@ import pytest
 from tests.flows.commands import ROOT, impuls
 
 
-def demo(folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "flows.demo", "--visitors", "60", "--folder", str(folder)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def demo(folder: Path, visitors: int = 60) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "flows.demo", "--visitors", str(visitors), "--folder", str(folder)]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts
+    )
+
+
+def _hear_interrupts() -> None:
+    """Who runs the tests in the background has SIGINT ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.mark.timeout(300)
@@ -46,7 +53,7 @@ def test_the_demo_ends_by_itself_with_a_table_a_mail_and_where_to_look_next(tmp_
 
 @pytest.mark.timeout(200)
 def test_two_demos_in_one_folder_do_not_delete_each_others_data_and_ctrl_c_ends_all(tmp_path: Path) -> None:
-    first = demo(tmp_path / "demo")
+    first = demo(tmp_path / "demo", visitors=600)
     assert first.stdout is not None
     first.stdout.readline()
     _, err = (second := demo(tmp_path / "demo")).communicate(timeout=60)
