@@ -247,8 +247,8 @@ class Shard:
         if outcome == "held":
             self.held.keep(self._batch, chash, arrived)
             customer.held += 1
-        elif customer.held and engine.next_wake(customer) > held_until:
-            self._wake_customer(chash, entry, effects)  # what was held behind a wait that is gone comes now
+        elif customer.held:
+            self._let_go(chash, entry, effects, held_until)
         if outcome != "duplicate":
             self.residents.dirty[chash] = entry
         moved = customer.passages is not passages or customer.pending is not pending
@@ -274,8 +274,7 @@ class Shard:
         engine, customer = self._around.engine, entry.customer
         held_until = engine.next_wake(customer) if customer.held else 0
         engine.on_delivery(customer, delivery, self._wall, effects, cause)
-        if customer.held and engine.next_wake(customer) > held_until:
-            self._wake_customer(chash, entry, effects)
+        self._let_go(chash, entry, effects, held_until)
         self.residents.dirty[chash] = entry
         self._follow(chash, entry, effects, (tp, record))
 
@@ -350,6 +349,12 @@ class Shard:
         effects = Effects()
         self._wake_customer(chash, entry, effects)
         self._follow(chash, entry, effects, None)
+
+    def _let_go(self, chash: bytes, entry: Entry, effects: Effects, held_until: int) -> None:
+        """What was held behind a wait that is gone comes now."""
+        customer = entry.customer
+        if customer.held and self._around.engine.next_wake(customer) > held_until:
+            self._wake_customer(chash, entry, effects)
 
     def _wake_customer(self, chash: bytes, entry: Entry, effects: Effects) -> None:
         customer = entry.customer
