@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Producer
 from kafka import KafkaAdminClient  # type: ignore[import-untyped]
+from kafka.errors import RetriableError  # type: ignore[import-untyped]
 
 from connectors.kafka import KafkaReader, KafkaWriter, create_topics, open_reader, open_writer
 from state.records import TopicSpec
@@ -55,11 +55,13 @@ def new_topic(servers: str, partitions: int = 1, **configs: object) -> str:
 
 
 def seen_by_kafkas_tools(servers: str, group: str) -> dict[tuple[str, int], int]:
-    """As `kafka-consumer-groups --describe` would show it."""
-    client = AdminClient({"bootstrap.servers": servers})
-    [asked] = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
-    told = asked.result(SECONDS_MAX).topic_partitions or []
-    return {(each.topic, each.partition): each.offset for each in told}
+    """As `kafka-consumer-groups --describe` would show it; nothing while the broker has no coordinator for it yet."""
+    with asking(servers) as client:
+        try:
+            told = client.list_group_offsets({group: None})[group]
+        except RetriableError:
+            return {}
+    return {(tp.topic, tp.partition): found.offset for tp, found in told.items()}
 
 
 class Transactions:
