@@ -21,3 +21,10 @@ def spread(values: Sequence[float], form: str = ".1f") -> str:
     """The median, and from where to where the values go."""
     low, middle, high = min(values), median(values), max(values)
     return f"{middle:{form}} ({low:{form}} – {high:{form}})"
+
+
+def number(value: float) -> str:
+    """Three digits or so, as people write them."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -1,23 +1,32 @@
-"""A real `impuls run` on the embedded log to be measured: supervisor, one worker, one courier, each a process."""
+"""A real `impuls run` to be measured, in a folder of its own: supervisor, workers and couriers, each a process."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from config.load import load
 from config.settings import Settings
-from flows.worker_process import settings_for
 
-READY_SECONDS_MAX = 60.0
+ROOT = Path(__file__).resolve().parent.parent
+READY_SECONDS_MAX = 180.0
+SETTLE_SECONDS_MAX = 120.0
 STOP_SECONDS_MAX = 60.0
+LOOK_SECONDS = 0.05
+# Quiet hours would put the mails off that are to be timed, and the doors are not part of what is measured.
+OURS = {"GUARDS__QUIET_HOURS": "none", "HTTP__LISTEN": "none", "METRICS__LISTEN": "none"}
 
 
 class NotReady(RuntimeError):
@@ -33,68 +42,93 @@ class Use:
     rss_mib_max: float
 
 
-def write_config(folder: Path, smtp_port: int) -> Path:
-    """Quiet hours would put the mails off that are to be timed."""
-    path = folder / "impuls.toml"
-    path.write_text(
-        f"""data_dir = "{folder}/data"
-secret_file = "{folder}/secret"
-[guards]
-quiet_hours = "none"
-[smtp]
-port = {smtp_port}
-[http]
-listen = "none"
-[metrics]
-listen = "none"
-"""
-    )
-    return path
+@dataclass(frozen=True)
+class Setup:
+    """How Impuls is set up in `folder`.
+
+    `config` is somebody's own impuls.toml, `altered` are settings by their full names (`store.cache_mib`); where it
+    keeps its data, its mail server and the doors are the harness's.
+    """
+
+    folder: Path
+    smtp_port: int
+    altered: Mapping[str, str] = field(default_factory=dict)
+    config: Path | None = None
+    smtp_host: str = "127.0.0.1"
+    workers: int = 1
+    couriers: int = 1
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "impuls.toml"
+
+    def write(self) -> Settings:
+        """Raises `ConfigError` with all that is wrong with it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        text = self.config.read_text() if self.config is not None else "# All that differs stands in the environment.\n"
+        self.file.write_text(text)
+        return load(self.file, self.environment())
+
+    def environment(self) -> dict[str, str]:
+        """Of `impuls run`: the tree that runs the benchmark is the one that is measured."""
+        mine = {name: value for name, value in os.environ.items() if not name.startswith("IMPULS_")}
+        paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        ours = {
+            **OURS,
+            **{name.upper().replace(".", "__"): value for name, value in self.altered.items()},
+            "DATA_DIR": str(self.folder / "data"),
+            "SECRET_FILE": str(self.folder / "secret"),
+            "SMTP__HOST": self.smtp_host,
+            "SMTP__PORT": str(self.smtp_port),
+        }
+        return {**mine, "PYTHONPATH": paths, **{f"IMPULS_{name}": value for name, value in ours.items()}}
+
+
+@contextmanager
+def data_folder() -> Iterator[Path]:
+    """On the disk the project is on, or where one stands: a folder in memory would flatter."""
+    parent = (ROOT if (ROOT / "pyproject.toml").exists() else Path.cwd()) / ".local"
+    parent.mkdir(exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=parent, prefix="bench-"))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 class Live:
     """`impuls run` from entering to leaving; on leaving it is asked to drain."""
 
-    def __init__(self, config: Path) -> None:
-        self.config = config
-        self.settings: Settings = settings_for(str(config))
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.settings: Settings = setup.write()
+        self.workers = [f"worker-{number}" for number in range(setup.workers)]
+        self.processes = [*self.workers, *(f"courier-{number}" for number in range(setup.couriers))]
         self.ended_well = False
+        self.started_at = 0.0  # wall seconds
 
     def __enter__(self) -> Self:
-        self._log = (self.config.parent / "impuls.log").open("wb")
-        command = [sys.executable, "-c", "from flows.cli import main; main()", "run", "--config", str(self.config)]
-        self._process = subprocess.Popen(command, stderr=self._log, env=_environment())
-        deadline = time.monotonic() + READY_SECONDS_MAX
-        while not (self._told("worker-0").get("ready") and self._told("courier-0")):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self._end()
-                raise NotReady(f"`impuls run` did not come up; see {self._log.name}")
-            time.sleep(0.1)
+        self.start()
+        try:
+            self.wait(lambda: self.is_ready, READY_SECONDS_MAX, "ready")
+        except NotReady:
+            self.end()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._end()
+        self.end()
 
-    def use(self, process: str) -> Use:
-        """Of `worker-0` or `courier-0`."""
-        pid = self._told(process)["pid"]
-        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-        rss, most = (int(status[field].split()[0]) / 1024 for field in ("VmRSS", "VmHWM"))
-        return Use((int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK"), rss, most)
+    def start(self) -> None:
+        """Start it and wait for nothing."""
+        counts = ["--workers", str(self.setup.workers), "--couriers", str(self.setup.couriers)]
+        code = "from flows.cli import main; main()"
+        command = [sys.executable, "-c", code, "run", "--config", str(self.setup.file), *counts]
+        self._log = (self.setup.folder / "impuls.log").open("ab")
+        self.started_at = time.time()
+        self._process = subprocess.Popen(command, stderr=self._log, env=self.setup.environment())
 
-    def parked(self) -> int:
-        """How many customers rest at a wait, as the worker tells once a second."""
-        return sum(self._told("worker-0")["parked"].values())
-
-    def _told(self, process: str) -> dict[str, Any]:
-        try:
-            told: dict[str, Any] = json.loads((self.settings.data_dir / "run" / f"{process}.json").read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return told
-
-    def _end(self) -> None:
+    def end(self) -> None:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:
@@ -104,8 +138,61 @@ class Live:
             self._process.wait()
         self._log.close()
 
+    def wait(self, until: Callable[[], bool], seconds: float, what: str) -> None:
+        """Raises `NotReady` when the time is over, or `impuls run` has ended."""
+        deadline = time.monotonic() + seconds
+        while not until():
+            if self._process.poll() is not None:
+                raise NotReady(f"`impuls run` ended by itself; see {self._log.name}")
+            if time.monotonic() > deadline:
+                raise NotReady(f"`impuls run` was not {what} within {seconds:.0f} s; see {self._log.name}")
+            time.sleep(LOOK_SECONDS)
 
-def _environment() -> dict[str, str]:
-    """The tree that runs the benchmark is the one that is measured."""
-    root = str(Path(__file__).resolve().parent.parent)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+    # -- what the processes tell once a second, or /proc tells of them
+
+    @property
+    def is_ready(self) -> bool:
+        told = {name: self.told(name) for name in self.processes}
+        fresh = all(each.get("at", 0.0) >= self.started_at for each in told.values())
+        return fresh and all(told[name].get("ready") for name in self.workers)
+
+    @property
+    def has_settled(self) -> bool:
+        """Whether all that is in the log is read, and all that was decided is on its way."""
+        told = [self.told(name) for name in self.workers]
+        ends: dict[str, int] = {}
+        marks: dict[str, int] = {}
+        for each in told:
+            ends |= each.get("ends", {})
+            for name, mark in each.get("watermarks", {}).items():
+                marks[name] = min(mark, marks.get(name, mark))
+        quiet = all(each.get("outbox") == 0 and each.get("in_flight") == 0 for each in told)
+        return quiet and bool(ends) and all(marks.get(name, 0) >= end for name, end in ends.items())
+
+    def settle(self, seconds: float = SETTLE_SECONDS_MAX) -> None:
+        """Wait until it has worked off what was in the log when this was called; it tells of that every few seconds."""
+        since = time.time() + 3.5  # by then it has looked at the ends again
+        self.wait(lambda: time.time() >= since and self.has_settled, seconds, "done with what is in the log")
+
+    def use(self, process: str) -> Use:
+        """Of `worker-0`, `courier-0`, …"""
+        pid = self.told(process)["pid"]
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        rss, most = (int(status[field].split()[0]) / 1024 for field in ("VmRSS", "VmHWM"))
+        return Use((int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK"), rss, most)
+
+    def read_so_far(self) -> int:
+        """How many records of the inputs the workers have taken in, all partitions together."""
+        return sum(sum(self.told(name).get("read", {}).values()) for name in self.workers)
+
+    def parked(self) -> int:
+        """How many customers rest at a wait."""
+        return sum(sum(self.told(name).get("parked", {}).values()) for name in self.workers)
+
+    def told(self, process: str) -> dict[str, Any]:
+        try:
+            told: dict[str, Any] = json.loads((self.settings.data_dir / "run" / f"{process}.json").read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return told

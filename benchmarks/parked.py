@@ -10,12 +10,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from benchmarks.children import side_by_side
 from config.settings import Settings
 from flows.catalog import load
-from flows.worker_process import settings_for, spare_the_collector
+from flows.worker_process import spare_the_collector
 from flows.worker_rules import rules_of
 from operators.breaker import Breaker
 from operators.engine import Engine
@@ -47,19 +46,17 @@ def name(number: int) -> str:
     return f"v{number}"
 
 
-def park(config: Path, crowd: Crowd) -> float:
+def park(settings: Settings, crowd: Crowd) -> float:
     """Fill a fresh data folder; how many seconds it took."""
     began = time.perf_counter()
-    settings = settings_for(str(config))
     load_or_make(settings.secret_file)
     resources = Resources.open(settings.data_dir)
     ShardStore.open(settings.data_dir, 0, settings.shards, resources=resources).close()
-    side_by_side(partial(_park_share, str(config), crowd), range(PROCESSES))
+    side_by_side(partial(_park_share, settings, crowd), range(PROCESSES))
     return time.perf_counter() - began
 
 
-def _park_share(config: str, crowd: Crowd, process: int) -> None:
-    settings = settings_for(config)
+def _park_share(settings: Settings, crowd: Crowd, process: int) -> None:
     ids = Ids(load_or_make(settings.secret_file))
     shares: dict[int, list[int]] = {shard: [] for shard in range(process, settings.shards, PROCESSES)}
     for number in range(crowd.customers):

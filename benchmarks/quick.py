@@ -9,23 +9,27 @@ import argparse
 import json
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import latency, machine, throughput
+from benchmarks import machine, throughput
 from benchmarks.figures import median, spread
-from benchmarks.latency import Latency, Visitors
-from benchmarks.live import Live, Use, write_config
+from benchmarks.live import Live, Setup, Use, data_folder
+from benchmarks.load.generator import rush
+from benchmarks.load.plans import Load
+from benchmarks.load.workloads import Mix, Workload
 from benchmarks.parked import Crowd, park
+from benchmarks.repetition import Repetition, repeat
 from benchmarks.shop import write_stream
 from benchmarks.sink import Sink
 
 SEED = 1
-PROCESSES = ("worker-0", "courier-0")
+AMONG_PARKED = Workload(
+    "parked", "The steady load among customers at a wait.", mix=Mix(mail_every=5, carts=0.2, orders=0)
+)
+AMONG_PARKED_QUIET = replace(AMONG_PARKED, mix=Mix(mail_every=0, carts=0.2, orders=0))
 
 
 @dataclass(frozen=True)
@@ -52,18 +56,19 @@ class Standing:
     """What was measured of a worker with so many customers at a wait."""
 
     customers: int
-    repetitions: list[Latency]
+    repetitions: list[Repetition]
     worker: Use
-    worker_share: float  # of a core, while it was measured
-    courier_share: float
+
+    def share_of_a_core(self, process: str) -> float:
+        return median([each.share_of_a_core(process) for each in self.repetitions])
 
     @property
     def p50(self) -> float:
-        return median([each.p50 for each in self.repetitions])
+        return median([each.p(0.5) for each in self.repetitions])
 
     @property
     def p99(self) -> float:
-        return median([each.p99 for each in self.repetitions])
+        return median([each.p(0.99) for each in self.repetitions])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -75,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     began = time.monotonic()
     print("\n".join(machine.described()), flush=True)
     result: dict[str, object] = {}
-    with _folder() as folder:
+    with data_folder() as folder:
         if asked.only != "throughput":
             result |= standing(scale, folder)
         if asked.only != "latency":
@@ -116,7 +121,8 @@ def stream(scale: Scale, folder: Path) -> dict[str, object]:
 def standing(scale: Scale, folder: Path) -> dict[str, object]:
     """Latency and memory with few and with many customers at a wait."""
     with Sink() as sink:
-        print(f"\nAppend → SMTP accepted, {scale.rate} events a second, one in {latency.MAILS_ONE_IN} leads to a mail")
+        every = AMONG_PARKED.mix.mail_every
+        print(f"\nAppend → SMTP accepted, {scale.rate} events a second, one in {every} leads to a mail")
         print(f"  one worker, one courier, embedded log; mail server: {sink.what}, same machine")
         few = _standing(scale, folder / "few", scale.few, sink.port)
         many = _standing(scale, folder / "many", scale.many, sink.port)
@@ -130,27 +136,34 @@ def standing(scale: Scale, folder: Path) -> dict[str, object]:
 
 
 def _standing(scale: Scale, folder: Path, customers: int, smtp_port: int) -> Standing:
-    folder.mkdir()
-    config = write_config(folder, smtp_port)
-    mails = scale.rate * (scale.warm_seconds + scale.repetitions * scale.seconds) / latency.MAILS_ONE_IN
-    crowd = Crowd(customers, min(customers, round(mails) + scale.repetitions + 10), round(time.time() * 1000))
-    took = park(config, crowd)
+    setup = Setup(folder, smtp_port)
+    loads = list(_loads(scale, customers))
+    crowd = Crowd(customers, loads[-1].known_from + loads[-1].agreeing, round(time.time() * 1000))
+    took = park(setup.write(), crowd)
     print(f"  {customers:,} customers parked in {took:.0f} s", flush=True)
-    visitors = Visitors(crowd, SEED)
-    with Live(config) as live:
-        latency.rush(live.settings, visitors, scale.rush)
-        latency.load(live.settings, visitors, scale.rate, scale.warm_seconds)
-        began, before = time.monotonic(), [live.use(each) for each in PROCESSES]
-        done = [latency.load(live.settings, visitors, scale.rate, scale.seconds) for _ in range(scale.repetitions)]
-        took, after = time.monotonic() - began, [live.use(each) for each in PROCESSES]
-        shares = [(b.cpu_seconds - a.cpu_seconds) / took for a, b in zip(before, after, strict=True)]
-        found = Standing(customers, done, after[0], *shares)
+    with Live(setup) as live:
+        rush(live.settings, replace(loads[0], run="rush", workload=AMONG_PARKED_QUIET), scale.rush)
+        done = [repeat(live.settings, load, live) for load in loads]
+        used = live.use("worker-0")
         assert live.parked() >= customers - len(done) * scale.rate, "customers have left their waits meanwhile"
+    found = Standing(customers, done, used)
     _tell_standing(found, scale)
     if not live.ended_well:
         print("  `impuls run` did not drain and end with 0")
     shutil.rmtree(folder)
     return found
+
+
+def _loads(scale: Scale, customers: int) -> Iterator[Load]:
+    """One for each repetition, the first one longer to warm up; nobody agrees twice."""
+    agreed = 0
+    for number in range(scale.repetitions):
+        warm_seconds = scale.warm_seconds if not number else 0.0
+        load = Load(
+            AMONG_PARKED, scale.rate, customers, scale.seconds, warm_seconds, SEED + number, f"q{number}", 1, agreed
+        )
+        agreed += load.agreeing
+        yield load
 
 
 def _tell_throughput(found: throughput.Throughput) -> None:
@@ -164,28 +177,19 @@ def _tell_throughput(found: throughput.Throughput) -> None:
 
 def _tell_standing(found: Standing, scale: Scale) -> None:
     done = found.repetitions
-    slowest = max(max(each.milliseconds) for each in done)
-    print(f"    p50 {spread([each.p50 for each in done])} ms, p99 {spread([each.p99 for each in done])} ms")
+    slowest = max(max(each.accepted) for each in done)
+    print(f"    p50 {spread([each.p(0.5) for each in done])} ms, p99 {spread([each.p(0.99) for each in done])} ms")
     print(
         f"    {len(done)} repetitions of {scale.seconds:g} s, median (least – greatest), "
-        f"{sum(len(each.milliseconds) for each in done):,} mails, slowest {slowest:.1f} ms"
+        f"{sum(len(each.accepted) for each in done):,} mails, slowest {slowest:.1f} ms"
     )
     print(
-        f"    worker {found.worker_share:.0%} of a core, {found.worker.rss_mib:,.0f} MiB resident "
-        f"(at most {found.worker.rss_mib_max:,.0f}); courier {found.courier_share:.0%} of a core",
+        f"    worker {found.share_of_a_core('worker-0'):.0%} of a core, {found.worker.rss_mib:,.0f} MiB resident "
+        f"(at most {found.worker.rss_mib_max:,.0f}); courier {found.share_of_a_core('courier-0'):.0%} of a core",
         flush=True,
     )
-    for warning in sorted({warning for each in done for warning in each.warnings(scale.rate)}):
+    for warning in sorted({warning for each in done for warning in each.warnings()}):
         print(f"    {warning}")
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """On the disk the project is on: a folder in memory would flatter."""
-    parent = machine.ROOT / ".local"
-    parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix="bench-") as folder:
-        yield Path(folder)
 
 
 if __name__ == "__main__":

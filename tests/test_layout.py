@@ -79,7 +79,7 @@ def test_only_the_dataflow_module_knows_bytewax() -> None:
     assert who <= {"operators/dataflow.py"}
 
 
-@pytest.mark.parametrize("package", MAY_IMPORT)
+@pytest.mark.parametrize("package", [*MAY_IMPORT, "benchmarks"])
 def test_our_packages_are_the_ones_imported(package: str) -> None:
     spec = find_spec(package)
     assert spec is not None
@@ -106,7 +106,7 @@ def test_no_module_is_called_utils() -> None:
 def test_modules_of_ours_say_what_they_are_for() -> None:
     silent = [
         name(s)
-        for s in sources(*MAY_IMPORT)
+        for s in sources(*MAY_IMPORT, "benchmarks")
         if s.stat().st_size and not ast.get_docstring(ast.parse(s.read_text(encoding="utf-8")))
     ]
     assert silent == []
@@ -115,7 +115,7 @@ def test_modules_of_ours_say_what_they_are_for() -> None:
 def test_the_project_cannot_be_uploaded_by_accident() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert "Private :: Do Not Upload" in project["project"]["classifiers"]
-    assert set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) == set(MAY_IMPORT)
+    assert set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) == {*MAY_IMPORT, "benchmarks"}
 
 
 def test_the_lock_has_hashes_and_no_index() -> None:

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import latency, layers, quick, throughput
+from benchmarks import layers, quick, throughput
 from benchmarks.figures import median, percentile, spread
-from benchmarks.latency import Latency, Visitors
-from benchmarks.parked import Crowd
 from benchmarks.shop import write_stream
 
 RESULT_KEYS = {"append_to_accepted_ms", "replay_events_per_cpu_second", "rss_mib_1m_customers", "p99_ratio_1m_to_10k"}
@@ -39,25 +37,6 @@ def test_the_same_seed_makes_the_same_shop(tmp_path: Path) -> None:
     assert len(lines) == kinds.total()
     assert [line["timestamp"] for line in lines] == sorted(line["timestamp"] for line in lines)
     assert len({line["messageId"] for line in lines}) == len(lines)
-
-
-def test_one_event_in_five_leads_to_a_mail_and_nobody_agrees_twice() -> None:
-    visitors = Visitors(Crowd(customers=50, known=20, at=0), seed=1)
-    made = [visitors.next(mails=number % latency.MAILS_ONE_IN == 0) for number in range(100)]
-    agreed = [who for who, value in made if json.loads(value)["event"] == "Consent Granted"]
-    assert len(agreed) == len(set(agreed)) == 20
-    assert len({json.loads(value)["messageId"] for _, value in made}) == 100
-
-
-def test_a_load_that_was_not_kept_up_is_told() -> None:
-    kept = Latency(events=1_000, seconds=2.0, mails=2, late=0, milliseconds=[1.0, 2.0])
-    assert list(kept.warnings(500)) == []
-    late = Latency(events=1_000, seconds=2.0, mails=2, late=20, milliseconds=[1.0, 2.0])
-    slow = Latency(events=1_000, seconds=3.0, mails=2, late=0, milliseconds=[1.0, 2.0])
-    lost = Latency(events=1_000, seconds=2.0, mails=3, late=0, milliseconds=[1.0, 2.0])
-    assert "20 of 1000 events were appended over 50 ms late" in next(late.warnings(500))
-    assert "333 events a second instead of 500" in next(slow.warnings(500))
-    assert "of 3 mails 1 were not accepted" in next(lost.warnings(500))
 
 
 def test_time_counts_for_the_innermost_layer() -> None:

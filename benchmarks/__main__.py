@@ -1,0 +1,5 @@
+"""`python -m benchmarks`: the same as `impuls-bench`."""
+
+from benchmarks.cli import main
+
+main()
