@@ -17,12 +17,14 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _MAILBOX = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
-def url() -> Kind[str]:
+def url(*, empty: bool = False) -> Kind[str]:
     """An http or https address without query or fragment; its last slash is dropped."""
 
     def read(value: object) -> str:
         way_out = 'Something like "https://mail.shop.example" will do.'
         found = as_text(value, way_out)
+        if empty and not found:
+            return ""
         try:
             parts = urlsplit(found)
             port = parts.port

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from config.settings import Settings
 
@@ -34,6 +35,7 @@ def clashes(settings: Settings) -> Iterator[Clash]:
             'Install the extra impuls[librdkafka], or choose "kafka-python".',
         )
     yield from _mail(settings)
+    yield from _sms(settings)
     yield from _doors(settings)
 
 
@@ -62,6 +64,29 @@ def _mail(settings: Settings) -> Iterator[Clash]:
             ("smtp.ca_file", "smtp.security"),
             'is given, while smtp.security is "none", which checks no certificate',
             'Choose "starttls" or "tls" for smtp.security, or take ca_file out.',
+        )
+
+
+def _sms(settings: Settings) -> Iterator[Clash]:
+    sms = settings.sms
+    needed = {"twilio": ("account", "token", "sender"), "json": ("url", "sender"), "none": ()}[sms.provider]
+    for name in needed:
+        if not getattr(sms, name):
+            variable = f"IMPULS_SMS__{name.upper()}"
+            yield Clash(
+                ("sms.provider", f"sms.{name}"),
+                f'is "{sms.provider}", while sms.{name} is empty',
+                f'Set sms.{name} (or {variable}), or choose "none".',
+            )
+    yield from _in_the_clear("sms", sms.url)
+
+
+def _in_the_clear(section: str, url: str) -> Iterator[Clash]:
+    if url.startswith("http:") and not is_this_machine(urlsplit(url).hostname or ""):
+        yield Clash(
+            (f"{section}.url",),
+            "is http, so that addresses and the token would go to another machine in the clear",
+            "Use https.",
         )
 
 

@@ -80,6 +80,20 @@ class Smtp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sms:
+    """Who takes text messages. `sender` is a number, a name, or the id of one of Twilio's messaging services."""
+
+    provider: Literal["none", "twilio", "json"] = knob(kinds.one_of("none", "twilio", "json"), "none")
+    url: str = knob(addresses.url(empty=True), "")
+    account: str = knob(kinds.text("AC0123", empty=True), "")
+    token: str = knob(kinds.secret(), "", secret=True)
+    sender: str = knob(kinds.text("+48600100200", empty=True), "")
+    segments_max: int = knob(kinds.whole(1, 10, 3), 3)
+    timeout_seconds: float = knob(kinds.number(0.1, 600, 10), 10)
+    ca_file: Path | None = knob(kinds.file_or_none(), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Http:
     """The HTTP doors; `listen` is None where they are shut."""
 
@@ -131,6 +145,7 @@ class Settings:
     kafka: Kafka = field(default_factory=Kafka)
     guards: Guards = field(default_factory=Guards)
     smtp: Smtp = field(default_factory=Smtp)
+    sms: Sms = field(default_factory=Sms)
     http: Http = field(default_factory=Http)
     metrics: Metrics = field(default_factory=Metrics)
     courier: Courier = field(default_factory=Courier)

@@ -18,9 +18,9 @@ from typing import Any
 import msgspec
 from prometheus_client import Counter, Histogram
 
+from connectors.answer import Answer
 from connectors.catch_up import Key, catch_up
 from connectors.lanes import Lane, Provider
-from connectors.smtp import Answer
 from state import dead_letters
 from state.ids import Ids
 from state.instants import format_instant

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 
 from config.settings import Smtp
+from connectors.answer import Answer
+from connectors.links import Links
 from connectors.mail import BadAddress, BadHeader, Composer, Mail
-from connectors.smtp import Answer, SmtpSender
+from connectors.smtp import SmtpSender
 from connectors.templates import RenderError, Templates
-from connectors.tokens import Tokens, UnsubscribeToken
+from connectors.tokens import Tokens
 from state.messages import Message
 
 
@@ -28,8 +30,12 @@ class EmailProvider:
     ) -> None:
         self._sender = SmtpSender(settings)
         self._composer = Composer(settings.sender)
-        self._templates, self._tokens, self._wall = templates, tokens, wall
-        self._public_url = public_url.rstrip("/")
+        self._templates, self._wall = templates, wall
+        self._links = Links(tokens, public_url, self._composer.sender_name, wall)
+
+    @property
+    def shop_name(self) -> str:
+        return self._composer.sender_name
 
     async def deliver(self, message: Message) -> Answer:
         mail = self._mail(message)
@@ -37,16 +43,15 @@ class EmailProvider:
 
     def _mail(self, message: Message) -> Mail | Answer:
         """The mail, or why there is none: whatever goes wrong here, nobody was called yet."""
-        link = self._unsubscribe_url(message) if message.kind == "marketing" else None
-        ours = {"unsubscribe_url": link or "", "shop_url": self._public_url, "shop_name": self._composer.sender_name}
+        content = self._links.content(message)
         try:
-            rendered = self._templates.render(message.template, {**message.content, **ours}, message.locale)
+            rendered = self._templates.render(message.template, content, message.locale)
             return self._composer.compose(
                 to=message.address,
                 rendered=rendered,
                 message_id=message.message_id,
                 date=self._wall(),
-                unsubscribe_url=link,
+                unsubscribe_url=content["unsubscribe_url"] or None,
             )
         except RenderError as error:
             return Answer("no_content", str(error))
@@ -57,9 +62,3 @@ class EmailProvider:
 
     async def close(self) -> None:
         await self._sender.close()
-
-    def _unsubscribe_url(self, message: Message) -> str:
-        token = self._tokens.seal(
-            UnsubscribeToken(message.customer, message.channel, message.topic, message.message_id, round(self._wall()))
-        )
-        return f"{self._public_url}/u/{token}"

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Protocol
 
-from connectors.smtp import Answer
+from connectors.answer import Answer
 from state.messages import Message
 
 QUEUE_MAX = 256

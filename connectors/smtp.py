@@ -24,23 +24,14 @@ from aiosmtplib import (
 )
 
 from config.settings import Smtp
+from connectors.answer import Answer
 from connectors.breaker import CircuitBreaker
 from connectors.mail import Mail
-from state.messages import Result
 
 IDLE_SECONDS_MAX = 20.0
 _PERMANENT = ("5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1")  # RFC 3463: of the address, not of us
 _OURS_TO_MEND = (530, 534, 535, 538)  # the server wants us to log in: no fault of this mail
 _GONE = (SMTPServerDisconnected, SMTPTimeoutError, OSError, asyncio.TimeoutError, asyncio.IncompleteReadError)
-
-
-class Answer(NamedTuple):
-    """What one attempt came to; see `state.messages.Delivery`."""
-
-    result: Result
-    detail: str = ""
-    permanent_address: bool = False
-    retry_after_seconds: float = 0.0
 
 
 class _Open(NamedTuple):

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from babel import Locale
-from jinja2 import BaseLoader, Environment, Template, TemplateNotFound, TemplateSyntaxError, meta
+from jinja2 import BaseLoader, Environment, Template, TemplateNotFound, TemplateSyntaxError, meta, nodes
 from mjml import mjml2html
 
 from connectors.sandbox import BoundedEnvironment
 from connectors.wording import FILTERS, locale_or_none
+from state.messages import Channel
 
 SHARED = "_shared"
 FILE_BYTES_MAX = 256 * 1024
-_FILES = ("subject.txt", "body.txt", "body.mjml", "body.html")
+FORMS: Mapping[Channel, Mapping[str, str]] = {
+    "email": {"subject": "subject.txt", "text": "body.txt", "mjml": "body.mjml", "html": "body.html"},
+    "sms": {"text": "sms.txt"},
+    "push": {"title": "push_title.txt", "text": "push_body.txt", "link": "push_link.txt"},
+}
+"""The files of a message on each channel, by the name of the part that they are."""
+_NEEDED: Mapping[Channel, tuple[str, ...]] = {"email": ("subject", "text"), "sms": ("text",), "push": ("title", "text")}
+_FILES = tuple(file for form in FORMS.values() for file in form.values())
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SHARED_NAME = re.compile(r"[a-z0-9_-]+\.(txt|html|mjml)")
 _DATA_IN_LINK = re.compile(r"\b(?:href|src|background|action)\s*=\s*[\"']?\s*\{\{(?P<expression>[^}]*)\}\}", re.I)
@@ -46,10 +54,10 @@ class _Unfit(Exception):
 class Variant:
     """A template in one language; `formats` is the locale for the numbers of readers whose own is unknown."""
 
-    subject: Template
-    text: Template
-    html: Template | None
+    channel: Channel
+    parts: Mapping[str, Template]
     formats: Locale
+    own_words: str  # of its text, without what is filled in
 
 
 def read_all(folder: Path, default_locale: str) -> tuple[dict[str, dict[str, Variant]], list[Fault]]:
@@ -70,7 +78,12 @@ def read_all(folder: Path, default_locale: str) -> tuple[dict[str, dict[str, Var
         found[each.name] = {}
         for locale, place in _places(each, default_locale, faults):
             try:
-                found[each.name][locale] = rooms.compile(place, locale)
+                variant = rooms.compile(place, locale)
+                if any(other.channel != variant.channel for other in found[each.name].values()):
+                    raise _Unfit(
+                        Fault(str(place), f"it is for {variant.channel}", "A message has one channel in all languages.")
+                    )
+                found[each.name][locale] = variant
             except _Unfit as unfit:
                 faults.append(unfit.fault)
     return found, faults
@@ -98,6 +111,27 @@ def _strangers(folder: Path) -> list[Fault]:
     ]
 
 
+_EVERY: Mapping[Channel, str] = {
+    "email": "Every mail has a subject and a text.",
+    "sms": "A text message has a text.",
+    "push": "A push message has a title and a body.",
+}
+
+
+def _channel(folder: Path) -> Channel:
+    """Which channel the files of a folder are for: one, and mail where there are none."""
+    there = [channel for channel, form in FORMS.items() if any((folder / name).is_file() for name in form.values())]
+    if len(there) > 1:
+        raise _Unfit(
+            Fault(
+                str(folder),
+                f"there are files for {' and '.join(there)}",
+                "A message has one channel: give each a folder of its own.",
+            )
+        )
+    return there[0] if there else "email"
+
+
 class _Rooms:
     """The environments in which templates are compiled: for each locale, one that escapes and one that does not."""
 
@@ -108,19 +142,21 @@ class _Rooms:
     def compile(self, folder: Path, locale: str) -> Variant:
         formats = locale_or_none(locale)
         assert formats is not None
-        for name in _FILES[:2]:
-            if not (folder / name).is_file():
-                raise _Unfit(Fault(str(folder), f"there is no {name}", "Every mail has a subject and a text."))
-        mjml, html = (folder / name for name in _FILES[2:])
-        if mjml.is_file() and html.is_file():
+        channel = _channel(folder)
+        files = {part: folder / name for part, name in FORMS[channel].items() if (folder / name).is_file()}
+        for part in _NEEDED[channel]:
+            if part not in files:
+                name = FORMS[channel][part]
+                raise _Unfit(Fault(str(folder), f"there is no {name}", f"{_EVERY[channel]}"))
+        if "mjml" in files and "html" in files:
             raise _Unfit(Fault(str(folder), "there are both body.mjml and body.html", "Take one of them out."))
-        compiled = None
-        if mjml.is_file():
-            compiled = self._mjml(mjml, locale)
-        elif html.is_file():
-            compiled = self._jinja(html, _text_of(html), locale, escapes=True)
-        subject, text = (self._jinja(p, _text_of(p), locale, escapes=False) for p in (folder / n for n in _FILES[:2]))
-        return Variant(subject, text, compiled, formats)
+        parts: dict[str, Template] = {}
+        for part, file in files.items():
+            if part == "mjml":
+                parts["html"] = self._mjml(file, locale)
+            else:
+                parts[part] = self._jinja(file, _text_of(file), locale, escapes=part == "html")
+        return Variant(channel, parts, formats, self._own_words(_text_of(files["text"]), locale))
 
     def _environment(self, locale: str, *, escapes: bool) -> BoundedEnvironment:
         key = locale, escapes
@@ -157,6 +193,10 @@ class _Rooms:
             raise _Unfit(_syntax(Path(error.filename) if error.filename else place, error)) from error
         except TemplateNotFound as error:
             raise _Unfit(_not_shared(place, str(error.name), self._folder)) from error
+
+    def _own_words(self, source: str, locale: str) -> str:
+        parsed = self._environment(locale, escapes=False).parse(source)
+        return "".join(each.data for each in parsed.find_all(nodes.TemplateData))
 
     def _mjml(self, place: Path, locale: str) -> Template:
         source = _text_of(place)

@@ -1,6 +1,7 @@
-"""The templates of mails: read, checked and compiled once at the start, rendered for every message.
+"""The templates of messages: read, checked and compiled once at the start, rendered for every message.
 
-A template is a folder with `subject.txt`, `body.txt` and, if it likes, `body.mjml` or `body.html`; a folder in it with
+A template is a folder. A mail's has `subject.txt`, `body.txt` and, if it likes, `body.mjml` or `body.html`; a text
+message's `sms.txt`; a push message's `push_title.txt`, `push_body.txt` and perhaps `push_link.txt`. A folder in it with
 a locale's name (`pl`, `pt-BR`) holds the same files for those who read that. `_shared` holds what they include, by
 its bare name, and may have folders of locales too. What a template is given is data: rendered once, escaped in HTML.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,11 +21,13 @@ from jinja2.exceptions import SecurityError
 from connectors.sandbox import Budget, RenderError, budget
 from connectors.template_files import Fault, Variant, read_all
 from connectors.wording import locale_or_none
+from state.messages import Channel
 
 __all__ = ["RenderError", "Rendered", "TemplateFaults", "Templates"]
 
 SUBJECT_CHARS_MAX = 200
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_SPACES = re.compile("[\u00a0\u2007\u2009\u202f]")
 _BLANK_LINES = re.compile(r"\n\s*\n\s*\n+")
 
 
@@ -68,22 +71,47 @@ class Templates:
     def names(self) -> frozenset[str]:
         return frozenset(self._variants)
 
+    def texts(self, channel: Channel) -> Iterator[tuple[str, str, str]]:
+        """Name, locale and own words, nothing filled in, of what goes by a channel."""
+        for name, variants in self._variants.items():
+            for locale, variant in variants.items():
+                if variant.channel == channel:
+                    yield name, locale, _plain(variant.own_words)
+
+    def channel(self, template: str) -> Channel | None:
+        """The channel its files are for; None where there is no such template."""
+        return next((variant.channel for variant in self._variants.get(template, {}).values()), None)
+
     def render(self, template: str, content: Mapping[str, Any], locale: str) -> Rendered:
-        """Put a message into words. `locale` may be anything a shop says. Raises `RenderError`."""
-        by_locale = self._variants.get(template)
-        if by_locale is None:
-            raise RenderError("there is no such template")
-        language, variant, formats = self._choose(by_locale, locale)
-        given = {**cleaned(content), "language": language}
-        subject = _one_line(_run(variant.subject, given, formats))
+        """Put a mail into words. `locale` may be anything a shop says. Raises `RenderError`."""
+        language, parts, formats, given = self._ready(template, "email", content, locale)
+        subject = _one_line(_run(parts["subject"], given, formats))
         if not subject:
             raise RenderError("its subject is empty")
         given["subject"] = subject
-        text = _run(variant.text, given, formats).strip()
+        text = _run(parts["text"], given, formats).strip()
         if not text:
             raise RenderError("its text is empty")
-        html = _run(variant.html, given, formats) if variant.html is not None else None
+        html = _run(parts["html"], given, formats) if "html" in parts else None
         return Rendered(template, language, subject, _BLANK_LINES.sub("\n\n", text) + "\n", html)
+
+    def words(self, template: str, channel: Channel, content: Mapping[str, Any], locale: str) -> dict[str, str]:
+        """Put a message of another channel into words: its parts by name. Raises `RenderError`."""
+        _, parts, formats, given = self._ready(template, channel, content, locale)
+        told = {name: _plain(_run(part, given, formats)) for name, part in parts.items()}
+        for name, text in told.items():
+            if not text and name != "link":
+                raise RenderError(f"its {name} is empty")
+        return told
+
+    def _ready(
+        self, template: str, channel: Channel, content: Mapping[str, Any], locale: str
+    ) -> tuple[str, Mapping[str, Template], Locale, dict[str, Any]]:
+        by_locale = self._variants.get(template)
+        if by_locale is None or self.channel(template) != channel:
+            raise RenderError("there is no such template")
+        language, variant, formats = self._choose(by_locale, locale)
+        return language, variant.parts, formats, {**cleaned(content), "language": language}
 
     def _choose(self, by_locale: Mapping[str, Variant], wanted: str) -> tuple[str, Variant, Locale]:
         """The variant for a reader, and the locale for its numbers: hers when the language is hers too."""
@@ -131,6 +159,11 @@ def _run(template: Template, given: Mapping[str, Any], formats: Locale) -> str:
     finally:
         budget.reset(token)
     return "".join(made)
+
+
+def _plain(text: str) -> str:
+    """As telephones show it. Spaces that may not break would take a text message into an alphabet twice as wide."""
+    return _BLANK_LINES.sub("\n\n", unicodedata.normalize("NFC", _SPACES.sub(" ", text)).strip())
 
 
 def _one_line(text: str) -> str:

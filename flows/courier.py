@@ -12,6 +12,8 @@ from config.settings import Settings
 from connectors.courier import MESSAGES, Courier
 from connectors.email import EmailProvider
 from connectors.lanes import Provider
+from connectors.links import Links
+from connectors.sms import SmsProvider
 from connectors.templates import Templates
 from connectors.tokens import Tokens
 from flows import worker_doors as doors
@@ -32,9 +34,7 @@ async def work(settings: Settings, courier: int, couriers: int) -> None:
     secret = load_or_make(settings.secret_file)
     reader, writer = doors.open_reader(settings, "impuls-couriers"), doors.open_writer(settings)
     mine = [partition for partition in reader.partitions(MESSAGES) if partition % couriers == courier]
-    templates = Templates.load(load(settings.flows).templates)
-    email = EmailProvider(settings.smtp, templates, Tokens(secret), settings.public_url)
-    providers: dict[str, Provider] = {"email": email}
+    providers = providers_of(settings, Templates.load(load(settings.flows).templates), Tokens(secret))
     log.info("started", extra={"courier": courier, "partitions": mine})
     beat = asyncio.create_task(_beat(settings, courier))
     await Courier(
@@ -51,6 +51,16 @@ async def work(settings: Settings, courier: int, couriers: int) -> None:
     writer.close()
     reader.close()
     log.info("drained", extra={"courier": courier})
+
+
+def providers_of(settings: Settings, templates: Templates, tokens: Tokens) -> dict[str, Provider]:
+    """Who brings messages to customers, by channel."""
+    email = EmailProvider(settings.smtp, templates, tokens, settings.public_url)
+    links = Links(tokens, settings.public_url, email.shop_name)
+    providers: dict[str, Provider] = {"email": email}
+    if settings.sms.provider != "none":
+        providers["sms"] = SmsProvider(settings.sms, templates, links, settings.courier.concurrency)
+    return providers
 
 
 async def _beat(settings: Settings, courier: int) -> None:

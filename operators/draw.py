@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from operators.flow import Flow
-from operators.steps import Experiment, Leave, Send, Split, Step, Trigger, Wait, named
+from operators.steps import Experiment, Leave, Send, Split, Step, Template, Trigger, Wait, named
 from state.events import Event
 
 
@@ -47,8 +47,9 @@ def _draw(
         lines += [f"  {end} -->{f'|{label}|' if label else ''} {name}" for end in ends]
         label = ""
         match step:
-            case Send(template):
-                lines.append(f'  {name}["{template.channel}: {template.name}"]')
+            case Send(template, others):
+                sent = ", else ".join(f"{each.channel}: {each.name}" for each in (template, *others))
+                lines.append(f'  {name}["{sent}"]')
                 ends = [name]
             case Wait():
                 lines.append(f'  {name}[/"{step.name}: {_wait(step)}"/]')
@@ -76,9 +77,9 @@ def _draw(
 def _words(steps: Sequence[Step[Any]], indent: str) -> Iterator[str]:
     for step in steps:
         match step:
-            case Send(template):
-                within = _span(template.within)
-                yield f"{indent}send {template.name} ({template.channel}, {template.kind}, within {within})"
+            case Send(template, others):
+                yield f"{indent}send {_message(template)}"
+                yield from (f"{indent}  otherwise {_message(each)}" for each in others)
             case Wait():
                 yield f"{indent}wait {step.name}: {_wait(step)}"
                 if step.or_else:
@@ -97,6 +98,10 @@ def _words(steps: Sequence[Step[Any]], indent: str) -> Iterator[str]:
                     yield from _words(arm.steps, indent + "  ")
             case _:
                 yield f"{indent}leave"
+
+
+def _message(template: Template[Any]) -> str:
+    return f"{template.name} ({template.channel}, {template.kind}, within {_span(template.within)})"
 
 
 def _trigger(trigger: Trigger[Any]) -> str:

@@ -298,8 +298,7 @@ class Engine:
             fact = event_codec.decode(pending.event)
 
             def look() -> None:
-                self._sending.again(turn, pending)
-                self._settle_early(turn, pending.message_id)
+                self._settle_early(turn, self._sending.again(turn, pending))
 
             if not self._guarded(turn, flow, fact, pending, look):
                 customer.pending = [*customer.pending, msgspec.structs.replace(pending, set_aside=True)]
@@ -312,8 +311,7 @@ class Engine:
             customer.passages = [*customer.passages[-PASSAGES_MAX + 1 :], rests]
         for intent in moved.intents:
             wish = self._wish(passage, intent, moment)
-            self._sending.look(turn, wish, moment)
-            self._settle_early(turn, wish.message_id)
+            self._settle_early(turn, self._sending.look(turn, wish, moment))
 
     def _wish(self, passage: Passage, intent: Intent, moment: int) -> Pending:
         return Pending(
@@ -332,6 +330,7 @@ class Engine:
             experiment=intent.experiment,
             arm=intent.arm,
             propensity=intent.propensity,
+            otherwise=intent.otherwise,
         )
 
     def _settle_early(self, turn: Turn, message_id: str) -> None:

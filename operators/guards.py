@@ -18,6 +18,7 @@ from operators.local_time import minute_of_day, next_minute_of_day
 from state.customer import Customer
 from state.decisions import Outcome, Reason
 from state.ids import Ids
+from state.phones import e164
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,10 @@ class Ask(msgspec.Struct):
 
     @property
     def address(self) -> str:
-        traits = self.customer.traits
-        return {"email": traits.email, "sms": traits.phone}.get(self.template.channel, "")
+        traits, channel = self.customer.traits, self.template.channel
+        if channel == "email":
+            return traits.email
+        return e164(traits.phone) if channel == "sms" else ""
 
     @property
     def time_zone(self) -> str:

@@ -28,6 +28,7 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     experiment: str = ""
     arm: str = ""
     propensity: float | None = None
+    otherwise: tuple[tuple[str, str], ...] = ()  # template and step of what goes in its place
 
 
 class Moved(msgspec.Struct, frozen=True, gc=False):
@@ -76,10 +77,10 @@ def _run(steps: tuple[Step[Any], ...], journey: Journey, last_wait: str) -> Move
             case Wait():
                 until = step.local.next_after(now, journey.time_zone) if step.local else now + step.at_most_ms
                 return Moved(step.name, until, intents)
-            case Send():
-                name = step.template.name
-                ordinal = ordinals[name] = ordinals.get(name, 0) + 1
-                intents.append(Intent(step.template, f"{last_wait}/{name}/{ordinal}", last_wait, *tested))
+            case Send(template, others):
+                place = _place(template, last_wait, ordinals)
+                instead = tuple((each.name, _place(each, last_wait, ordinals)) for each in others) if others else ()
+                intents.append(Intent(template, place, last_wait, *tested, instead))
             case Split():
                 ahead += reversed(_branch(step, journey))
             case Experiment():
@@ -91,6 +92,13 @@ def _run(steps: tuple[Step[Any], ...], journey: Journey, last_wait: str) -> Move
             case _:
                 raise AssertionError(f"unknown step {step!r}")
     return Moved("", now, intents)
+
+
+def _place(template: Template[Any], last_wait: str, ordinals: dict[str, int]) -> str:
+    """The name of a step; a message that may go in another's place has its own, whether it goes or not."""
+    name = template.name
+    ordinal = ordinals[name] = ordinals.get(name, 0) + 1
+    return f"{last_wait}/{name}/{ordinal}"
 
 
 def _branch(split: Split[Any], journey: Journey) -> tuple[Step[Any], ...]:

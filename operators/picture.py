@@ -190,11 +190,11 @@ def _blocks(steps: Sequence[Step[Any]], parked: Mapping[str, int]) -> list[_Bloc
 
 def _block(step: Step[Any], parked: Mapping[str, int]) -> _Block:
     match step:
-        case Send(template):
+        case Send(template, others):
             within = span(round(template.within.total_seconds() * 1000))
-            return _One(
-                _sized(Box(template.channel, template.name, f"{template.channel}, {template.kind}, within {within}"))
-            )
+            text = f"{template.channel}, {template.kind}, within {within}"
+            text += "".join(f", else {each.channel} {each.name}" for each in others)
+            return _One(_sized(Box(template.channel, template.name, text)))
         case Wait():
             count = parked.get(step.name, 0)
             box = _sized(Box("wait", step.name, wait_words(step), f"{count:,}" if count else ""))

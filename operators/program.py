@@ -64,8 +64,9 @@ def templates(steps: Iterable[Step[Any]]) -> Iterable[Template_]:
     """Every template that these steps can send, in the order they are written."""
     for step in steps:
         match step:
-            case Send(template):
+            case Send(template, others):
                 yield template
+                yield from others
             case Wait():
                 yield from templates(step.or_else)
             case Split():
@@ -111,7 +112,11 @@ def printed(value: object) -> str:
 
 
 def _fields(value: Any) -> str:
-    shown = ((field.name, getattr(value, field.name)) for field in fields(value) if field.init)
+    shown = (
+        (field.name, getattr(value, field.name))
+        for field in fields(value)
+        if field.init and not ("unsaid" in field.metadata and getattr(value, field.name) == field.default)
+    )
     return type(value).__name__ + "(" + ", ".join(f"{name}={printed(each)}" for name, each in shown) + ")"
 
 

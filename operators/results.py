@@ -40,10 +40,12 @@ def settle(sending: Sending, ids: Ids, turn: Turn, delivery: Delivery, *, at_mos
             _done(customer, pending)
             if delivery.permanent_address:
                 suppress(customer, pending.address, "refused", ids)
+            _in_its_place(sending, turn, pending, delivery, "refused")
         case "no_content":
             _give_back(customer, pending)
             _done(customer, pending)
-            sending.decide(turn, pending, _moment(pending), "skip", "no_content")
+            if not _in_its_place(sending, turn, pending, delivery, "no_content"):
+                sending.decide(turn, pending, _moment(pending), "skip", "no_content")
         case "unknown" if at_most_once:
             _done(customer, pending)
         case "unknown" | "deferred":
@@ -87,6 +89,19 @@ def _retry(sending: Sending, ids: Ids, turn: Turn, pending: Pending, delivery: D
     sending.decide(turn, pending, _moment(pending), "defer", reason, due)
     called = delivery.result == "deferred" and delivery.detail not in NOT_CALLED
     sending.park(turn.customer, pending, due, WALL_CLOCK, reason, refusals=int(called))
+
+
+def _in_its_place(sending: Sending, turn: Turn, pending: Pending, delivery: Delivery, reason: Reason) -> bool:
+    """Have the message that goes in its place looked at, at once but by itself: its flow's code may fail."""
+    if pending.left or not pending.otherwise:
+        return False
+    other = sending.replace(turn, pending, _moment(pending), reason)
+    if other is None:
+        return False
+    due = _told_at(delivery, turn.wall)
+    waits = msgspec.structs.replace(other, due=due, clock=WALL_CLOCK, why=reason)
+    turn.customer.pending = [*turn.customer.pending, waits]
+    return True
 
 
 def _told_at(delivery: Delivery, wall: int) -> int:

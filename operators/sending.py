@@ -31,6 +31,7 @@ RESULT_SLACK_MS = 60 * 60_000
 CONTENT_BYTES_MAX = 256 * 1024
 ATTEMPTS_MAX = 200
 SENT_MAX = 64
+OUT_OF_REACH: frozenset[Reason] = frozenset({"no_address", "no_consent", "suppressed"})
 _MONTH_MS = 30 * 86_400_000
 
 
@@ -67,16 +68,16 @@ class Sending:
         self._sends = sends and rules.send_mode != "mute"
         self._judge: Callable[[Ask], Verdict | None] = judge
 
-    def look(self, turn: Turn, pending: Pending, moment: int) -> None:
-        """Decide, at this moment of event time, what becomes of a message.
+    def look(self, turn: Turn, pending: Pending, moment: int) -> str:
+        """Decide, at this moment of event time, what becomes of a message, or of the one that goes in its place.
 
         The pending message must have been taken off the customer; it is put back where it is to wait.
-        Raises whatever the flow's own code raises.
+        Returns the id of the message decided about last.  Raises whatever the flow's own code raises.
         """
         template = self._program.templates.get(pending.template)
         flow = self._program.by_name.get(pending.flow)
         if template is None or flow is None:
-            return
+            return pending.message_id
         ask = Ask(
             rules=self._rules,
             ids=self._ids,
@@ -92,20 +93,45 @@ class Sending:
         )
         verdict = self._judge(ask) or _exhausted(pending)
         if verdict is not None:
+            if pending.otherwise and verdict.reason in OUT_OF_REACH:
+                other = self.replace(turn, pending, moment, verdict.reason)
+                if other is not None:
+                    return self.look(turn, other, moment)
             self.decide(turn, pending, moment, verdict.outcome, verdict.reason, verdict.until)
             if verdict.outcome == "defer":
                 self.park(turn.customer, pending, verdict.until, EVENT_CLOCK, verdict.reason)
-            return
+            return pending.message_id
         event = event_codec.decode(pending.event)
         content = msgspec.json.encode(template.content(event, turn.customer))
         if len(content) > CONTENT_BYTES_MAX:
             self.decide(turn, pending, moment, "skip", "no_content")
-            return
+            return pending.message_id
         self.decide(turn, pending, moment, "send")
         if template.kind == "marketing":
             self._count(turn, pending.message_id, moment, flow.priority)
         if self._sends and (self._rules.send_mode == "live" or ask.address in self._rules.allow):
             self._hand_on(turn, pending, template, ask, content)
+        return pending.message_id
+
+    def replace(self, turn: Turn, pending: Pending, moment: int, reason: Reason) -> Pending | None:
+        """Decide that another message goes in its place, and which; None (and no decision) where there is none left."""
+        for place, (name, step) in enumerate(pending.otherwise, 1):
+            if name in self._program.templates:
+                self.decide(turn, pending, moment, "replace", reason, replaced_by=name)
+                return msgspec.structs.replace(
+                    pending,
+                    message_id=self._ids.message(pending.passage, step),
+                    step=step,
+                    template=name,
+                    decisions=0,
+                    awaiting=False,
+                    attempt=0,
+                    refusals=0,
+                    address="",
+                    otherwise=pending.otherwise[place:],
+                    instead_of=pending.message_id,
+                )
+        return None
 
     def decide(
         self,
@@ -115,6 +141,7 @@ class Sending:
         outcome: Outcome,
         reason: Reason = "",
         until: int = 0,
+        replaced_by: str = "",
     ) -> None:
         template: Template[Any] = self._program.templates[pending.template]
         consent = None
@@ -142,6 +169,8 @@ class Sending:
                 propensity=pending.propensity,
                 consent_id=consent.id if consent is not None else "",
                 stalled=turn.stalled,
+                replaced_by=replaced_by,
+                instead_of=pending.instead_of,
             )
         )
 
@@ -158,11 +187,11 @@ class Sending:
         )
         customer.pending = [*customer.pending, put_off]
 
-    def again(self, turn: Turn, pending: Pending) -> None:
-        """Look again at a message whose deferral or retry was due."""
+    def again(self, turn: Turn, pending: Pending) -> str:
+        """Look again, as `look` does, at a message whose deferral or retry was due."""
         turn.cause = timer_cause(pending.wait, pending.due)
         moment = pending.due if pending.clock == EVENT_CLOCK or self._live else pending.at
-        self.look(turn, pending, moment)
+        return self.look(turn, pending, moment)
 
     def _count(self, turn: Turn, message_id: str, moment: int, priority: int) -> None:
         turn.won[moment] = max(priority, turn.won.get(moment, priority))
@@ -204,6 +233,7 @@ class Sending:
                 refusals=pending.refusals,
                 at_most_once=template.at_most_once,
                 appended_at=turn.appended_at,
+                at=pending.at,
             )
         )
 

@@ -8,7 +8,7 @@ inside the flow.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -25,6 +25,10 @@ E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
 
 Condition = Callable[[E, Customer], bool]
 Content = Callable[[E, Customer], Mapping[str, Any]]
+
+
+UNSAID: Mapping[str, Any] = {"unsaid": True}
+"""Of fields that came later: while unset they are no part of a flow's printed form, so its version stays."""
 
 
 def minutes(n: float) -> timedelta:
@@ -99,7 +103,20 @@ class Step(Generic[E_contra]):
 
 @dataclass(frozen=True)
 class Send(Step[E_contra]):
+    """A message; where she cannot get it, the first of `otherwise` that she can get."""
+
     template: Template[E_contra]
+    otherwise: tuple[Template[E_contra], ...] = field(default=(), metadata=UNSAID)
+
+    def __post_init__(self) -> None:
+        names = [each.name for each in (self.template, *self.otherwise)]
+        if len(set(names)) < len(names):
+            raise FlowError(
+                f'send({names[0]}, otherwise=…): "{names[0]}" would be sent in place of itself. '
+                "Name messages that go another way."
+                if names[0] in names[1:]
+                else f"send({names[0]}, otherwise=…): a message is named twice. Take one of them out."
+            )
 
 
 @dataclass(frozen=True)
@@ -146,8 +163,13 @@ class Leave(Step[E_contra]):
 leave: Step[Event] = Leave()
 
 
-def send(template: Template[E]) -> Step[E]:
-    return Send(template)
+def send(template: Template[E], *, otherwise: Template[E] | Sequence[Template[E]] = ()) -> Step[E]:
+    """Send a message; `otherwise` where it cannot reach her, the first of several that can.
+
+    That is when she has no address on its channel, has not agreed to it, is on the suppression list, or when its
+    provider refuses it for good.  What is only put off (quiet hours, a provider that is down) is not replaced.
+    """
+    return Send(template, (otherwise,) if isinstance(otherwise, Template) else tuple(otherwise))
 
 
 def wait(name: str, duration: timedelta) -> Step[Event]:

@@ -230,17 +230,18 @@ class _TracingSending(Sending):
         self._judge = self._ask_all
         self._asked: Pending
 
-    def look(self, turn: Turn, pending: Pending, moment: int) -> None:
+    def look(self, turn: Turn, pending: Pending, moment: int) -> str:
         self._trace.at = moment
         self._asked = pending
         if self._recall is not None:
             self._recall(turn, pending)
         messages, decisions = len(turn.effects.messages), len(turn.effects.decisions)
-        super().look(turn, pending, moment)
+        looked_at = super().look(turn, pending, moment)
         made = turn.effects.decisions[decisions:]
-        sent = bool(made) and made[-1].outcome == "send"
+        sent = bool(made) and made[-1].outcome == "send" and made[-1].message_id == pending.message_id
         if sent and self._expects and len(turn.effects.messages) == messages:
             self._trace.add("not_handed_on", **_pending(pending), detail=f'[send] mode is "{self._rules.send_mode}"')
+        return looked_at
 
     def _ask_all(self, ask: Ask) -> Verdict | None:
         """Every guard in order, also those after the one that decides."""
@@ -259,9 +260,16 @@ class _TracingSending(Sending):
         return decided
 
     def decide(
-        self, turn: Turn, pending: Pending, moment: int, outcome: Outcome, reason: Reason = "", until: int = 0
+        self,
+        turn: Turn,
+        pending: Pending,
+        moment: int,
+        outcome: Outcome,
+        reason: Reason = "",
+        until: int = 0,
+        replaced_by: str = "",
     ) -> None:
-        super().decide(turn, pending, moment, outcome, reason, until)
+        super().decide(turn, pending, moment, outcome, reason, until, replaced_by)
         decision: Decision = turn.effects.decisions[-1]
         self._trace.at = moment
         self._trace.add(
@@ -271,7 +279,7 @@ class _TracingSending(Sending):
             outcome=outcome,
             reason=reason,
             until=until,
-            detail=decision.arm,
+            detail=f"{replaced_by} in its place" if replaced_by else decision.arm,
         )
 
     def _hand_on(self, turn: Turn, pending: Pending, template: Template[Any], ask: Ask, content: bytes) -> None:

@@ -28,6 +28,7 @@ Reason = Literal[
     "no_content",
     "retry",
     "stale",
+    "refused",
 ]
 
 
@@ -67,6 +68,8 @@ class Decision(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_default
     propensity: float | None = None
     consent_id: str = ""
     stalled: bool = False
+    replaced_by: str = ""  # of a replacement: the message that is tried instead
+    instead_of: str = ""  # the id of the message in whose place this one is
 
 
 def timer_cause(wait: str, due: int) -> Cause:

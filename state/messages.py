@@ -39,6 +39,9 @@ class Message(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults
     refusals: int = 0
     at_most_once: bool = False  # log `started` before the call; never call again after it
     appended_at: float = 0.0  # wall seconds when the event that caused it entered the log; for latency only
+    more: tuple[str, ...] = ()  # her other addresses: a push message goes to every device of hers
+    at: int = 0  # event time of the decision
+    until: int = 0  # its latest useful moment, for those who can hold a message back (wall clock)
 
 
 class Delivery(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
@@ -57,4 +60,5 @@ class Delivery(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_default
     detail: str = ""
     permanent_address: bool = False
     retry_after_seconds: float = 0.0
+    gone: tuple[str, ...] = ()  # keyed hashes of addresses that nobody has any more
     took_ms: float = 0.0  # since the event entered the log, where its message was due at once

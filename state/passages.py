@@ -61,3 +61,5 @@ class Pending(msgspec.Struct, gc=False, array_like=True, kw_only=True, frozen=Tr
     address: str = ""
     why: str = ""  # the reason it was put off
     set_aside: bool = False  # the flow's own code failed here; it rests until its dead letter is replayed
+    otherwise: tuple[tuple[str, str], ...] = ()  # what to send instead, best first: template and step
+    instead_of: str = ""  # the id of the message in whose place this one is

@@ -13,16 +13,15 @@ import typer
 from config import ConfigError, load, show
 from config.faults import Unfit
 from config.values import duration_ms
-from connectors.templates import TemplateFaults, Templates
-from flows.catalog import Catalog, CatalogError
+from flows.catalog import CatalogError
 from flows.catalog import load as load_catalog
 from flows.cli.comparing import replay_both
 from flows.cli.options import Config, Json, settings_of
 from flows.cli.progress import Bar
+from flows.cli.readiness import text_lengths, what_is_missing
 from flows.cli_replay import BATCH_SIZE, Replay, secret_for
 from flows.cli_replay import replay as play
 from flows.supervisor import Part, Supervisor
-from operators.program import templates as templates_of
 
 
 def check(
@@ -33,14 +32,16 @@ def check(
 ) -> None:
     """Read configuration, flows and templates, and report all that is wrong with them."""
     faults: list[str] = []
-    settings = None
+    settings, notes = None, list[str]()
     try:
         settings = load(config, os.environ)
     except ConfigError as error:
         faults += [str(fault) for fault in error.faults]
     if settings is not None:
         try:
-            faults += missing_templates(load_catalog(settings.flows))
+            catalog = load_catalog(settings.flows)
+            faults += what_is_missing(settings, catalog)
+            notes = text_lengths(settings, catalog) if not faults else notes
         except CatalogError as error:
             faults.append(str(error))
     if faults:
@@ -49,24 +50,7 @@ def check(
         print(f"{count} fault{'s' if count > 1 else ''}.", file=sys.stderr)
         raise typer.Exit(2)
     assert settings is not None
-    print(show(settings) if show_settings else "Configuration and flows are fine.")
-
-
-def missing_templates(catalog: Catalog) -> list[str]:
-    """What is wrong with the template files that the flows need."""
-    try:
-        found = Templates.load(catalog.templates)
-    except TemplateFaults as error:
-        return [str(fault) for fault in error.faults]
-    needed = {
-        t.name: flow.name for flow in catalog.program.flows for t in templates_of(flow.steps) if t.channel == "email"
-    }
-    return [
-        f'{catalog.templates}: flow "{flow}" sends "{name}", and there is no folder of that name. Make it, with '
-        "subject.txt and body.txt in it."
-        for name, flow in sorted(needed.items())
-        if name not in found.names
-    ]
+    print(show(settings) if show_settings else "\n".join([*notes, "Configuration and flows are fine."]))
 
 
 def run(
@@ -81,7 +65,7 @@ def run(
     from flows.worker_process import log_json
 
     settings = settings_of(config)
-    faults = missing_templates(load_catalog(settings.flows))
+    faults = what_is_missing(settings, load_catalog(settings.flows))
     if faults:
         print("\n".join(faults), file=sys.stderr)
         raise typer.Exit(2)

@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
+from connectors.answer import Answer
 from connectors.courier import DELIVERIES, MESSAGES, Courier
 from connectors.lanes import Provider
 from connectors.log import LogReader, LogWriter, create_topics
-from connectors.smtp import Answer
 from state.ids import Ids
 from state.messages import Delivery, Message
 from state.records import Record, TopicPartition, TopicSpec

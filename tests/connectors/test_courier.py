@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from connectors.answer import Answer
 from connectors.courier import DELIVERIES, MESSAGES
 from connectors.lanes import PATIENCE_SECONDS, QUEUE_MAX, Provider
 from connectors.log import LogWriter
-from connectors.smtp import Answer
 from state.messages import Message
 from state.records import Ack
 from tests.connectors.couriers import (

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from config.settings import Smtp
+from connectors.answer import Answer
 from connectors.breaker import FAILURES_MAX, CircuitBreaker
 from connectors.mail import Mail
-from connectors.smtp import Answer, SmtpSender
+from connectors.smtp import SmtpSender
 from tests.connectors.mail_servers import (
     Mailbox,
     Script,

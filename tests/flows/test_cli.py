@@ -22,8 +22,8 @@ def ago(ms: int) -> str:
     return format_instant(round(time.time() * 1000) - ms)
 
 
-def identify(customer: str, at: str) -> dict[str, Any]:
-    traits = {"email": f"{customer}@example.invalid", "firstName": "Anna"}
+def identify(customer: str, at: str, **more: str) -> dict[str, Any]:
+    traits = {"email": f"{customer}@example.invalid", "firstName": "Anna", **more}
     return {"type": "identify", "messageId": f"{customer}-i", "userId": customer, "timestamp": at, "traits": traits}
 
 

@@ -21,6 +21,10 @@ def of_order(order: OrderCompleted, _: Customer) -> Mapping[str, Any]:
     return {"order": order.order_id}
 
 
+def of_anything(_: Event, customer: Customer) -> Mapping[str, Any]:
+    return {"first_name": customer.first_name}
+
+
 def big_order(order: OrderCompleted, _: Customer) -> bool:
     return len(order.products) > 3
 
@@ -35,6 +39,8 @@ def anything(_: Event, customer: Customer) -> bool:
 
 cart_reminder = Template("cart_reminder", of_cart)
 order_thanks = Template("order_thanks", of_order)
+cart_text = Template("cart_text", of_cart, channel="sms")
+greeting = Template("greeting", of_anything, channel="push")
 
 
 flow = Flow(
@@ -49,5 +55,7 @@ flow = Flow(
         ),
         wait_for("order", on(OrderCompleted), within=days(1), or_else=[send(cart_reminder)]),
         send(cart_reminder),
+        send(cart_text, otherwise=cart_reminder),
+        send(cart_text, otherwise=[greeting, cart_reminder]),
     ],
 )

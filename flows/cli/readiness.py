@@ -1,0 +1,76 @@
+"""Whether a deployment has what its flows send: words for every message, and somebody who takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from config.settings import Settings
+from connectors.segments import length
+from connectors.template_files import FORMS
+from connectors.templates import TemplateFaults, Templates
+from flows.catalog import Catalog
+from operators.flow import Template
+from operators.program import templates as templates_of
+
+
+def what_is_missing(settings: Settings, catalog: Catalog) -> list[str]:
+    """Each fault with its place, the fact and the way out."""
+    try:
+        found = Templates.load(catalog.templates)
+    except TemplateFaults as error:
+        return [str(fault) for fault in error.faults]
+    needed = {t.name: (flow.name, t) for flow in catalog.program.flows for t in templates_of(flow.steps)}
+    faults = [
+        fault
+        for _, (flow, template) in sorted(needed.items())
+        for fault in _words_missing(found, catalog, flow, template)
+    ]
+    if settings.send.mode != "mute":
+        sends: dict[str, tuple[str, str]] = {t.channel: (flow, t.name) for flow, t in reversed(needed.values())}
+        faults += _providers_missing(settings, sends)
+    return faults
+
+
+def _words_missing(found: Templates, catalog: Catalog, flow: str, template: Template[Any]) -> Iterator[str]:
+    form = FORMS.get(template.channel)
+    if form is None:
+        return  # a webhook's words are its content
+    name, channel = template.name, template.channel
+    files = " and ".join(form[part] for part in form if part not in ("html", "mjml", "link"))
+    if name not in found.names:
+        yield (
+            f'{catalog.templates}: flow "{flow}" sends "{name}", and there is no folder of that name. Make it, with '
+            f"{files} in it."
+        )
+    elif (other := found.channel(name)) != channel:
+        yield (
+            f'{catalog.templates / name}: flow "{flow}" sends "{name}" by {channel}, and its files are for {other}. '
+            f"Write {files}, or change the message's channel."
+        )
+
+
+def _providers_missing(settings: Settings, sends: dict[str, tuple[str, str]]) -> Iterator[str]:
+    there = {"sms": settings.sms.provider}
+    for channel, provider in there.items():
+        if channel in sends and provider == "none":
+            flow, name = sends[channel]
+            yield (
+                f'{channel}.provider is "none", while flow "{flow}" sends "{name}" by {channel}. '
+                f"Name who takes it in [{channel}]."
+            )
+
+
+def text_lengths(settings: Settings, catalog: Catalog) -> list[str]:
+    """How long the text messages are without what is filled in, which is what they cost at least."""
+    found = Templates.load(catalog.templates)
+    lines = []
+    for name, locale, text in found.texts("sms"):
+        size = length(text)
+        because = f" because of {size.strange!r}" if size.strange else ""
+        segments = "1 segment" if size.segments == 1 else f"{size.segments} segments"
+        lines.append(
+            f"sms {name} ({locale}): {segments}, {size.places} places of {size.alphabet}{because}, before anything is "
+            f"filled in; at most {settings.sms.segments_max} are sent."
+        )
+    return lines
