@@ -14,6 +14,7 @@ from config.values import Address
 
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\.?")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 _MAILBOX = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
@@ -90,13 +91,13 @@ def topics(ours: frozenset[str]) -> Kind[tuple[str, ...]]:
     return Kind(read, list, "list")
 
 
-def mailboxes() -> Kind[tuple[str, ...]]:
+def people() -> Kind[tuple[str, ...]]:
     def read(value: object) -> tuple[str, ...]:
-        way_out = 'Something like ["anna@shop.example"] will do.'
+        way_out = 'Something like ["anna@shop.example", "+48600100200"] will do.'
         found = as_texts(value, way_out)
         for position, each in enumerate(found, 1):
-            if not _MAILBOX.fullmatch(each):
-                raise Unfit(f"where entry {position} is not an e-mail address", way_out)
+            if not _MAILBOX.fullmatch(each) and not _PHONE.fullmatch(each):
+                raise Unfit(f"where entry {position} is neither an e-mail address nor a number (+48…)", way_out)
         return found
 
     return Kind(read, list, "list")

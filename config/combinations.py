@@ -35,7 +35,7 @@ def clashes(settings: Settings) -> Iterator[Clash]:
             'Install the extra impuls[librdkafka], or choose "kafka-python".',
         )
     yield from _mail(settings)
-    yield from _sms(settings)
+    yield from _providers(settings)
     yield from _doors(settings)
 
 
@@ -67,18 +67,37 @@ def _mail(settings: Settings) -> Iterator[Clash]:
         )
 
 
-def _sms(settings: Settings) -> Iterator[Clash]:
-    sms = settings.sms
-    needed = {"twilio": ("account", "token", "sender"), "json": ("url", "sender"), "none": ()}[sms.provider]
-    for name in needed:
-        if not getattr(sms, name):
-            variable = f"IMPULS_SMS__{name.upper()}"
+_NEEDED = {
+    ("sms", "twilio"): ("account", "token", "sender"),
+    ("sms", "json"): ("url", "sender"),
+    ("push", "fcm"): ("service_account_file",),
+    ("push", "json"): ("url",),
+}
+
+
+def _providers(settings: Settings) -> Iterator[Clash]:
+    for section, given in (("sms", settings.sms), ("push", settings.push)):
+        for name in _NEEDED.get((section, given.provider), ()):
+            if not getattr(given, name):
+                yield Clash(
+                    (f"{section}.provider", f"{section}.{name}"),
+                    f'is "{given.provider}", while {section}.{name} is empty',
+                    f'Set {section}.{name} (or IMPULS_{section.upper()}__{name.upper()}), or choose "none".',
+                )
+        yield from _in_the_clear(section, given.url)
+    if settings.webhook.endpoints and not settings.webhook.secrets:
+        yield Clash(
+            ("webhook.endpoints", "webhook.secrets"),
+            "are given, while webhook.secrets is empty, so that nobody could tell whose they are",
+            "Set IMPULS_WEBHOOK__SECRETS or IMPULS_WEBHOOK__SECRETS_FILE.",
+        )
+    for name, url in settings.webhook.endpoints.items():
+        if settings.webhook.https_only and url.startswith("http:"):
             yield Clash(
-                ("sms.provider", f"sms.{name}"),
-                f'is "{sms.provider}", while sms.{name} is empty',
-                f'Set sms.{name} (or {variable}), or choose "none".',
+                ("webhook.endpoints", "webhook.https_only"),
+                f"have {name} at an http address",
+                "Use https, or set webhook.https_only to false for tests.",
             )
-    yield from _in_the_clear("sms", sms.url)
 
 
 def _in_the_clear(section: str, url: str) -> Iterator[Clash]:

@@ -100,6 +100,15 @@ def number(least: float, most: float, example: float) -> Kind[float]:
     return Kind(read, lambda value: int(value) if value == int(value) else value, "toml")
 
 
+def flag() -> Kind[bool]:
+    def read(value: object) -> bool:
+        if not isinstance(value, bool):
+            raise Unfit("which is neither true nor false", "Write true or false, without quotes.")
+        return value
+
+    return Kind(read, bool, "toml")
+
+
 def one_of(*choices: Choice) -> Kind[Choice]:
     def read(value: object) -> Choice:
         for choice in choices:

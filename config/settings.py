@@ -6,11 +6,12 @@ in `config.load`; what they mean to an operator is in docs/configuration.md, and
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from config import addresses, kinds, times
+from config import addresses, kinds, targets, times
 from config.knobs import knob
 from config.security import Security, security
 from config.values import Address, Cap, Quiet, Stalled
@@ -39,7 +40,7 @@ class Send:
     """Whether messages leave the house, and to whom."""
 
     mode: Literal["live", "mute", "only"] = knob(kinds.one_of("live", "mute", "only"), "live")
-    allow: tuple[str, ...] = knob(addresses.mailboxes(), [], personal=True)
+    allow: tuple[str, ...] = knob(addresses.people(), [], personal=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,30 @@ class Sms:
     token: str = knob(kinds.secret(), "", secret=True)
     sender: str = knob(kinds.text("+48600100200", empty=True), "")
     segments_max: int = knob(kinds.whole(1, 10, 3), 3)
+    timeout_seconds: float = knob(kinds.number(0.1, 600, 10), 10)
+    ca_file: Path | None = knob(kinds.file_or_none(), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """Who takes push messages. Firebase asks for the key file of a service account, other services for a token."""
+
+    provider: Literal["none", "fcm", "json"] = knob(kinds.one_of("none", "fcm", "json"), "none")
+    url: str = knob(addresses.url(empty=True), "")
+    service_account_file: Path | None = knob(kinds.file_or_none(), "")
+    token: str = knob(kinds.secret(), "", secret=True)
+    timeout_seconds: float = knob(kinds.number(0.1, 600, 10), 10)
+    ca_file: Path | None = knob(kinds.file_or_none(), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """Outgoing webhooks. Where `https_only` is false or a network is named, they may go where others may not."""
+
+    endpoints: Mapping[str, str] = knob(targets.endpoints(), {})
+    secrets: tuple[str, ...] = knob(targets.secrets(), [], secret=True)
+    https_only: bool = knob(kinds.flag(), True)
+    private_networks: tuple[str, ...] = knob(targets.networks(), [])
     timeout_seconds: float = knob(kinds.number(0.1, 600, 10), 10)
     ca_file: Path | None = knob(kinds.file_or_none(), "")
 
@@ -146,6 +171,8 @@ class Settings:
     guards: Guards = field(default_factory=Guards)
     smtp: Smtp = field(default_factory=Smtp)
     sms: Sms = field(default_factory=Sms)
+    push: Push = field(default_factory=Push)
+    webhook: Webhook = field(default_factory=Webhook)
     http: Http = field(default_factory=Http)
     metrics: Metrics = field(default_factory=Metrics)
     courier: Courier = field(default_factory=Courier)

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 from connectors.answer import Answer
 from connectors.breaker import CircuitBreaker
-from connectors.http import HttpClient, Reply, Request, Unanswered, Unreached
+from connectors.http import Forbidden, HttpClient, Reply, Request, Unanswered, Unreached
 from state.messages import Message
 
 RETRY_AFTER_SECONDS_MAX = 3600.0
@@ -29,6 +29,9 @@ class Caller:
             return Answer("deferred", "circuit_open", retry_after_seconds=wait)
         try:
             reply = await self._client.post(request)
+        except Forbidden as error:
+            self._circuit.succeeded()
+            return Answer("refused", str(error))
         except Unreached as error:
             self._circuit.failed()
             return Answer("deferred", str(error))

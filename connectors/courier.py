@@ -20,7 +20,7 @@ from prometheus_client import Counter, Histogram
 
 from connectors.answer import Answer
 from connectors.catch_up import Key, catch_up
-from connectors.lanes import Lane, Provider
+from connectors.lanes import Lane, Provider, TargetLanes, lane_of
 from state import dead_letters
 from state.ids import Ids
 from state.instants import format_instant
@@ -68,7 +68,7 @@ class Courier:
         self._reader, self._writer, self._providers = reader, writer, providers
         self._partitions = [TopicPartition(MESSAGES, partition) for partition in partitions]
         self._ids, self._concurrency, self._wall, self._fileno = ids, concurrency, wall, fileno
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, Lane | TargetLanes] = {}
         self._seen: OrderedDict[Key, None] = OrderedDict()
         self._starts: dict[Key, int] = {}
         self._under_way: dict[Key, tuple[TopicPartition, int]] = {}
@@ -85,7 +85,7 @@ class Courier:
         """Work until asked to stop; then let the calls under way end, and commit what is settled."""
         loop = asyncio.get_running_loop()
         for channel, provider in self._providers.items():
-            self._lanes[channel] = Lane(provider, self._concurrency, self._call)
+            self._lanes[channel] = lane_of(provider, self._concurrency, self._call)
         first = await self._begin()
         await self._noted(stop)
         if self._fileno is not None:
@@ -196,7 +196,7 @@ class Courier:
             self._answer(message, lane.provider.name, Answer("refused", "poison"))
         elif message.at_most_once and self._starts.get(key, 0):
             self._answer(message, lane.provider.name, Answer("unknown", "started_before"))
-        elif lane.turns_away:
+        elif not lane.takes(message):
             self._answer(message, lane.provider.name, Answer("deferred", "busy", retry_after_seconds=BUSY_SECONDS))
         else:
             lane.put(message)
@@ -249,6 +249,7 @@ class Courier:
         token: object = None,
         took_ms: float = 0.0,
     ) -> None:
+        provider = answer.provider or provider
         DELIVERED.labels(provider, answer.result).inc()
         delivery = Delivery(
             message_id=message_id,
@@ -259,6 +260,7 @@ class Courier:
             detail=answer.detail,
             permanent_address=answer.permanent_address,
             retry_after_seconds=answer.retry_after_seconds,
+            gone=tuple(map(self._ids.address, answer.gone)),
             took_ms=took_ms,
         )
         self._unsent.append((DELIVERIES, customer, _encode(delivery), token))

@@ -29,6 +29,10 @@ class Unanswered(Exception):
     """It was sent, at least in part, and nobody knows what came of it.  The text is a word for machines."""
 
 
+class Forbidden(Exception):
+    """The address leads where nothing may be sent.  The text is a word for machines."""
+
+
 class Request(NamedTuple):
     """What to POST, and where."""
 
@@ -65,7 +69,7 @@ class HttpClient:
         )
 
     async def post(self, request: Request) -> Reply:
-        """Raises `Unreached` or `Unanswered`, and what `network` raises."""
+        """Raises `Unreached`, `Unanswered`, and `Forbidden` where `network` does."""
         sent = False
 
         async def trace(event: str, _: Mapping[str, Any]) -> None:

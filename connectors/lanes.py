@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from connectors.answer import Answer
 from state.messages import Message
@@ -14,6 +15,8 @@ from state.messages import Message
 QUEUE_MAX = 256
 PATIENCE_SECONDS = 1.0
 SLOW = 64  # a lane that ends fewer pieces of work in that time is slow
+TARGETS_MAX = 256  # of one channel with work to do
+TARGET_QUEUE_MAX = 64
 
 
 class Provider(Protocol):
@@ -26,12 +29,34 @@ class Provider(Protocol):
     async def close(self) -> None: ...
 
 
+class Pace:
+    """How many pieces of work ended in the last second or two."""
+
+    def __init__(self) -> None:
+        self._second, self._before, self._now = 0, 0, 0
+
+    def ended(self) -> None:
+        self._turn()
+        self._now += 1
+
+    def is_slow(self) -> bool:
+        self._turn()
+        return self._before + self._now < SLOW
+
+    def _turn(self) -> None:
+        second = int(time.monotonic())
+        if second != self._second:
+            self._before = self._now if second == self._second + 1 else 0
+            self._second, self._now = second, 0
+
+
 class Lane:
     """At most `concurrency` pieces of work at a time, and a short queue before them.
 
     `work` ends when the result of its call is in the log: what is not, counts as under way.  A full lane holds up the
     courier, which is how one that works takes a backlog at its own speed; one that hangs or is slow turns messages
-    away after a moment and until half of its queue is gone, so that other channels go on.
+    away until half of its queue is gone, so that other channels go on: at once where it was seen to be slow while the
+    queue filled, after a moment where it filled too fast to tell.
     """
 
     def __init__(
@@ -41,14 +66,25 @@ class Lane:
         self._work = work
         self._queue: asyncio.Queue[Message] = asyncio.Queue()
         self._full_since: float | None = None
-        self._ended = 0  # pieces of work, since then
+        self._busy_since = 0.0
+        self._ended = 0  # pieces of work, since it is full
+        self._pace = Pace()
         self._turns_away = False
         self._workers = [asyncio.create_task(self._run()) for _ in range(concurrency)]
 
+    def takes(self, message: Message) -> bool:
+        """Whether it may be put; it is to be answered `busy` otherwise."""
+        return not self.turns_away
+
     def put(self, message: Message) -> None:
+        now = time.monotonic()
+        if self._queue.empty():
+            self._busy_since = now
         self._queue.put_nowait(message)
         if self._full_since is None and self._queue.qsize() >= QUEUE_MAX:
-            self._full_since, self._ended = time.monotonic(), 0
+            if now - self._busy_since > PATIENCE_SECONDS and self._pace.is_slow():
+                self._turns_away = True
+            self._full_since, self._ended = now, 0
 
     @property
     def holds_up(self) -> bool:
@@ -94,4 +130,114 @@ class Lane:
                 await self._work(message, self.provider)
             finally:
                 self._ended += 1
+                self._pace.ended()
                 self._queue.task_done()
+
+
+@runtime_checkable
+class Targets(Provider, Protocol):
+    """A provider whose messages go to many others, each of which may be slow by itself."""
+
+    def target(self, message: Message) -> str: ...
+
+
+class TargetLanes:
+    """The lane of a channel that has one for each target with work to do.
+
+    A target has `calls_per_target` pieces of work at a time and a short queue; all of them together have
+    `concurrency`.  One that is full holds up the courier only where it was seen to be fast; all others are turned
+    away, so that a slow target slows nobody else.
+    """
+
+    def __init__(
+        self, provider: Targets, concurrency: int, work: Callable[[Message, Provider], Awaitable[None]]
+    ) -> None:
+        self.provider = provider
+        self._targets, self._work = provider, work
+        self._slots = asyncio.Semaphore(concurrency)
+        self._busy: dict[str, _Target] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._calls_max = calls_per_target(concurrency)
+        self._full: str | None = None  # the fast target that holds up the courier
+        self._failed: BaseException | None = None
+
+    def takes(self, message: Message) -> bool:
+        busy = self._busy.get(self._targets.target(message))
+        if busy is None:
+            return len(self._busy) < TARGETS_MAX
+        return len(busy.waiting) < TARGET_QUEUE_MAX
+
+    def put(self, message: Message) -> None:
+        name = self._targets.target(message)
+        busy = self._busy.setdefault(name, _Target())
+        busy.waiting.append(message)
+        if len(busy.waiting) >= TARGET_QUEUE_MAX and not busy.pace.is_slow():
+            self._full = name
+        if busy.under_way < self._calls_max:
+            busy.under_way += 1
+            task = asyncio.create_task(self._run(name, busy))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    @property
+    def holds_up(self) -> bool:
+        busy = self._busy.get(self._full) if self._full is not None else None
+        if busy is None or len(busy.waiting) < TARGET_QUEUE_MAX or busy.pace.is_slow():
+            self._full = None
+        return self._full is not None
+
+    def check(self) -> None:
+        if self._failed is not None:
+            raise self._failed
+
+    async def finish(self, seconds: float) -> None:
+        for busy in self._busy.values():
+            busy.waiting.clear()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.provider.close(), PATIENCE_SECONDS)
+
+    async def _run(self, name: str, busy: _Target) -> None:
+        try:
+            while busy.waiting:
+                message = busy.waiting.popleft()
+                async with self._slots:
+                    await self._work(message, self.provider)
+                busy.pace.ended()
+        finally:
+            busy.under_way -= 1
+            if not busy.under_way and not busy.waiting:
+                self._busy.pop(name, None)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed = error
+
+
+def lane_of(
+    provider: Provider, concurrency: int, work: Callable[[Message, Provider], Awaitable[None]]
+) -> Lane | TargetLanes:
+    if isinstance(provider, Targets):
+        return TargetLanes(provider, concurrency, work)
+    return Lane(provider, concurrency, work)
+
+
+class _Target:
+    """What one target has to do."""
+
+    __slots__ = ("pace", "under_way", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[Message] = deque()
+        self.under_way = 0
+        self.pace = Pace()
+
+
+def calls_per_target(concurrency: int) -> int:
+    """So few that several slow targets leave room for the others."""
+    return max(1, concurrency // 8)

@@ -11,11 +11,13 @@ from itertools import count
 from config.settings import Settings
 from connectors.courier import MESSAGES, Courier
 from connectors.email import EmailProvider
-from connectors.lanes import Provider
+from connectors.lanes import Provider, calls_per_target
 from connectors.links import Links
+from connectors.push import PushProvider
 from connectors.sms import SmsProvider
 from connectors.templates import Templates
 from connectors.tokens import Tokens
+from connectors.webhook import WebhookProvider
 from flows import worker_doors as doors
 from flows.catalog import load
 from flows.worker_process import METRICS_BEATS, Beat, prepare, settings_for, told_by_supervisor
@@ -60,6 +62,10 @@ def providers_of(settings: Settings, templates: Templates, tokens: Tokens) -> di
     providers: dict[str, Provider] = {"email": email}
     if settings.sms.provider != "none":
         providers["sms"] = SmsProvider(settings.sms, templates, links, settings.courier.concurrency)
+    if settings.push.provider != "none":
+        providers["push"] = PushProvider(settings.push, templates, links, settings.courier.concurrency)
+    if settings.webhook.secrets:
+        providers["webhook"] = WebhookProvider(settings.webhook, calls_per_target(settings.courier.concurrency))
     return providers
 
 

@@ -60,13 +60,22 @@ class Ask(msgspec.Struct):
     moment: int
     latest: int
     won: dict[int, int]  # moment → priority of the marketing message sent at it, in this transition
+    target: str = ""  # where a webhook goes
 
     @property
     def address(self) -> str:
         traits, channel = self.customer.traits, self.template.channel
         if channel == "email":
             return traits.email
-        return e164(traits.phone) if channel == "sms" else ""
+        if channel == "sms":
+            return e164(traits.phone)
+        return next(iter(self.devices), "") if channel == "push" else self.target
+
+    @property
+    def devices(self) -> list[str]:
+        """Push tokens, the one registered last first."""
+        devices = self.customer.devices
+        return sorted(devices, key=lambda token: (-devices[token], token))
 
     @property
     def time_zone(self) -> str:

@@ -40,6 +40,8 @@ def observe(customer: Customer, event: Event, ids: Ids) -> tuple[Event, ...]:
 
 def _identified(customer: Customer, event: ev.Identified, _: Ids) -> tuple[Event, ...]:
     traits = customer.traits
+    if event.device:
+        _register(customer, event.device, event.at)
     if event.at < traits.at:
         return ()
     for field in ("email", "phone", "first_name", "last_name"):
@@ -86,6 +88,25 @@ def _complained(customer: Customer, _: ev.EmailMarkedAsSpam, ids: Ids) -> tuple[
     return ()
 
 
+def _registered(customer: Customer, event: ev.DeviceRegistered, _: Ids) -> tuple[Event, ...]:
+    _register(customer, event.token, event.at)
+    return ()
+
+
+def _removed(customer: Customer, event: ev.DeviceRemoved, _: Ids) -> tuple[Event, ...]:
+    if customer.devices.get(event.token, event.at + 1) <= event.at:
+        del customer.devices[event.token]
+    return ()
+
+
+def _register(customer: Customer, token: str, at: int) -> None:
+    """Remember a device; of too many, those go that were not seen for longest."""
+    devices = customer.devices
+    devices[token] = max(at, devices.get(token, at))
+    while len(devices) > DEVICES_MAX:
+        del devices[min(devices, key=lambda each: (devices[each], each))]
+
+
 def _staged(customer: Customer, event: ev.StageChanged, _: Ids) -> tuple[Event, ...]:
     customer.stage = event.stage
     return ()
@@ -100,6 +121,7 @@ def suppress(customer: Customer, address: str, why: str, ids: Ids) -> None:
 
 
 SUPPRESSED_MAX = 20
+DEVICES_MAX = 10
 
 _FOLDS: dict[type[Event], Fold] = {
     ev.Identified: _identified,
@@ -109,6 +131,8 @@ _FOLDS: dict[type[Event], Fold] = {
     ev.EmailBounced: _bounced,
     ev.EmailMarkedAsSpam: _complained,
     ev.StageChanged: _staged,
+    ev.DeviceRegistered: _registered,
+    ev.DeviceRemoved: _removed,
     ev.ProductAdded: carts.added,
     ev.ProductRemoved: carts.removed,
     ev.OrderCompleted: carts.ordered,

@@ -21,6 +21,8 @@ NOT_CALLED = frozenset({"stale", "busy", "circuit_open"})
 def settle(sending: Sending, ids: Ids, turn: Turn, delivery: Delivery, *, at_most_once: bool) -> None:
     """Take one result in.  Results of an attempt before the last change nothing, but for `accepted`."""
     customer = turn.customer
+    if delivery.gone:
+        _take_off(customer, delivery, ids, turn.wall)
     pending = next((each for each in customer.pending if each.message_id == delivery.message_id), None)
     if pending is None:
         _keep_early(customer, delivery)
@@ -122,6 +124,14 @@ def _give_back(customer: Customer, pending: Pending) -> None:
 def _done(customer: Customer, pending: Pending) -> None:
     # A result told twice is known for what it is.
     customer.remember(event_hash(pending.message_id))
+
+
+def _take_off(customer: Customer, delivery: Delivery, ids: Ids, wall: int) -> None:
+    """Forget devices that are gone, but for those registered again since it was told."""
+    told_at = _told_at(delivery, wall)
+    customer.devices = {
+        token: at for token, at in customer.devices.items() if at > told_at or ids.address(token) not in delivery.gone
+    }
 
 
 def _keep_early(customer: Customer, delivery: Delivery) -> None:

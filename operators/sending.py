@@ -25,6 +25,7 @@ from state.ids import Ids
 from state.instants import format_instant
 from state.messages import Message
 from state.passages import EVENT_CLOCK, WALL_CLOCK, Pending
+from state.phones import e164
 
 FRESH_MS = 10 * 60_000
 RESULT_SLACK_MS = 60 * 60_000
@@ -90,6 +91,7 @@ class Sending:
             moment=moment,
             latest=turn.wall if self._live else moment,
             won=turn.won,
+            target=_target(template, turn.customer, pending) if template.channel == "webhook" else "",
         )
         verdict = self._judge(ask) or _exhausted(pending)
         if verdict is not None:
@@ -109,7 +111,7 @@ class Sending:
         self.decide(turn, pending, moment, "send")
         if template.kind == "marketing":
             self._count(turn, pending.message_id, moment, flow.priority)
-        if self._sends and (self._rules.send_mode == "live" or ask.address in self._rules.allow):
+        if self._sends and (self._rules.send_mode == "live" or _is_allowed(ask)):
             self._hand_on(turn, pending, template, ask, content)
         return pending.message_id
 
@@ -233,6 +235,7 @@ class Sending:
                 refusals=pending.refusals,
                 at_most_once=template.at_most_once,
                 appended_at=turn.appended_at,
+                more=tuple(ask.devices[1:]) if template.channel == "push" else (),
                 at=pending.at,
             )
         )
@@ -242,6 +245,17 @@ class Sending:
         if not self._live or rules.quiet_from is None or ask.template.kind != "marketing":
             return wall + FRESH_MS
         return min(wall + FRESH_MS, _next_quiet(wall // 60_000, rules.quiet_from, ask.time_zone))
+
+
+def _target(template: Template[Any], customer: Customer, pending: Pending) -> str:
+    to = template.to
+    return to if isinstance(to, str) else to(event_codec.decode(pending.event), customer)
+
+
+def _is_allowed(ask: Ask) -> bool:
+    """Whether she is one of those whom a deployment for trials may reach, on every channel."""
+    traits, allow = ask.customer.traits, ask.rules.allow
+    return traits.email in allow or (bool(traits.phone) and e164(traits.phone) in allow)
 
 
 @lru_cache(maxsize=512)

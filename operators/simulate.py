@@ -59,6 +59,7 @@ class Simulation:
     topics: tuple[str, ...] = ("marketing",)
     happened: tuple[tuple[timedelta, Event], ...] = ()
     start: int = START
+    devices: tuple[str, ...] = ("annas-telephone",)
     consents: tuple[str, ...] | None = None  # channel/topic; None: every channel of `topics`
 
     def at(self, after: timedelta, event: Event) -> Simulation:
@@ -72,12 +73,12 @@ class Simulation:
         """Consent to these alone, each as `channel/topic`."""
         return replace(self, consents=places)
 
-    def who_is(self, traits: Traits) -> Simulation:
-        """Addresses, name, locale and time zone; what is left out is unknown."""
-        return replace(self, traits=traits)
+    def who_is(self, traits: Traits, *devices: str) -> Simulation:
+        """Addresses, name, locale, time zone, and devices that show push messages; what is left out is unknown."""
+        return replace(self, traits=traits, devices=devices)
 
     def without_address(self) -> Simulation:
-        return replace(self, traits=Traits())
+        return replace(self, traits=Traits(), devices=())
 
     def under(self, rules: Rules) -> Simulation:
         """Apply these caps, quiet hours and holdouts."""
@@ -139,6 +140,7 @@ class Simulation:
 
     def _customer(self) -> Customer:
         customer = Customer(id=self.customer_id, traits=msgspec.structs.replace(self.traits))
+        customer.devices = dict.fromkeys(self.devices, self.start)
         if self.agreed:
             everywhere = tuple(f"{channel}/{topic}" for channel in _CHANNELS for topic in self.topics)
             places = everywhere if self.consents is None else self.consents

@@ -60,6 +60,7 @@ class Template(Generic[E_contra]):
     `content` makes the plain JSON values its files are rendered with.  `within` is its latest useful
     moment, counted from the decision's `at`.  `topic` is the consent topic of a marketing message.
     `at_most_once` gives up a message whose fate is unknown rather than risk sending it twice.
+    `to` says where a webhook goes: an endpoint of the configuration, or a web address out of event and customer.
     """
 
     name: str
@@ -69,9 +70,19 @@ class Template(Generic[E_contra]):
     topic: str = "marketing"
     within: timedelta = timedelta(hours=24)
     at_most_once: bool = False
+    to: str | Callable[[E_contra, Customer], str] = field(default="", metadata=UNSAID)
 
     def __post_init__(self) -> None:
         named(self.content, f'template "{self.name}".content')
+        if callable(self.to):
+            named(self.to, f'template "{self.name}".to')
+        if bool(self.to) != (self.channel == "webhook"):
+            raise FlowError(
+                f'template "{self.name}".to: a webhook goes to an endpoint by its name in [webhook] endpoints, or to '
+                "the web address that a function of event and customer returns. Name one of the two."
+                if self.channel == "webhook"
+                else f'template "{self.name}".to: {self.channel} goes to the customer. Leave it out.'
+            )
         if self.within <= timedelta(0):
             raise FlowError(f'template "{self.name}".within must be longer than nothing, got {self.within}.')
 

@@ -69,6 +69,7 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     event_timer: int = NEVER  # as it stands in the store
     wall_timer: int = NEVER
     stage: str = ""
+    devices: dict[str, int] = {}  # push token → when it was registered last
 
     def consent(self, channel: str, topic: str) -> Consent | None:
         return self.consents.get(f"{channel}/{topic}")

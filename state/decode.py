@@ -14,7 +14,7 @@ import msgspec
 
 from state.events import Event
 from state.instants import NaiveInstant, format_instant, parse_instant
-from state.properties import CALLS, TRACKS, BadField, Common, known_zone, plain_track
+from state.properties import CALLS, TRACKS, BadField, Common, device_token, known_zone, plain_track
 
 SIZE_MAX = 32 * 1024
 DEPTH_MAX = 32
@@ -37,6 +37,7 @@ class Rejected(NamedTuple):
 class _Context(msgspec.Struct, gc=False):
     timezone: Any = None
     locale: Any = None
+    device: Any = None
 
 
 class _Wire(msgspec.Struct, gc=False):
@@ -127,11 +128,14 @@ class Decoder:
                 "bad_field", f"messageId is longer than {ID_CHARS_MAX} characters or has control characters"
             )
         context = wire.context
-        locale = time_zone = ""
+        locale = time_zone = device = ""
         if context is not None:
             locale = context.locale if isinstance(context.locale, str) and len(context.locale) <= 35 else ""
             time_zone = known_zone(context.timezone) if context.timezone is not None else ""
-        common = Common(event_id or f"{topic}-{partition}-{offset}", customer, at, locale, time_zone, self._currency)
+            device = device_token(context.device) if context.device is not None else ""
+        common = Common(
+            event_id or f"{topic}-{partition}-{offset}", customer, at, locale, time_zone, self._currency, device
+        )
         body = wire.traits if wire.type == "identify" else wire.properties
         found = _made(make, body, common, wire)
         if isinstance(found, Rejected) and bytes(body) == b"null":

@@ -38,6 +38,7 @@ class Identified(Event, frozen=True, kw_only=True, array_like=True, tag="identif
     first_name: str | None = None
     last_name: str | None = None
     traits: dict[str, Any] = {}
+    device: str = ""  # the push token of the device it came from
 
 
 class Paged(Event, frozen=True, kw_only=True, array_like=True, tag="paged"):
@@ -228,3 +229,17 @@ class ProductChanged(ProductEvent, frozen=True, kw_only=True, array_like=True, t
 
 class StageChanged(Event, frozen=True, kw_only=True, array_like=True, tag="stage"):
     stage: str = ""
+
+
+class DeviceEvent(Event, frozen=True, kw_only=True, array_like=True, tag="device"):
+    """A device that can show push messages: its token."""
+
+    token: str = ""
+
+
+class DeviceRegistered(DeviceEvent, frozen=True, kw_only=True, array_like=True, tag="device_registered"):
+    pass
+
+
+class DeviceRemoved(DeviceEvent, frozen=True, kw_only=True, array_like=True, tag="device_removed"):
+    pass

@@ -41,7 +41,6 @@ class Message(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults
     appended_at: float = 0.0  # wall seconds when the event that caused it entered the log; for latency only
     more: tuple[str, ...] = ()  # her other addresses: a push message goes to every device of hers
     at: int = 0  # event time of the decision
-    until: int = 0  # its latest useful moment, for those who can hold a message back (wall clock)
 
 
 class Delivery(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):

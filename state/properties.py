@@ -6,6 +6,7 @@ Ids that are too long are refused, since a cut id would be another's; texts that
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import lru_cache
@@ -25,6 +26,7 @@ LINES_MAX = 100
 QUANTITY_MAX = 1_000_000
 INT_MAX = 2**63 - 1
 NUMBER_CHARS_MAX = 64
+_TOKEN = re.compile(r"[!-~]{8,4096}")
 
 
 class BadField(ValueError):
@@ -40,6 +42,7 @@ class Common(msgspec.Struct, frozen=True, gc=False):
     locale: str
     time_zone: str
     currency: str
+    device: str = ""
 
 
 Text = str | int | float | None
@@ -94,6 +97,7 @@ class _Words(msgspec.Struct, gc=False):
     source: Text = None
     proof: Text = None
     stage: Text = None
+    token: Text = None
 
 
 class _Traits(msgspec.Struct, gc=False):
@@ -335,6 +339,24 @@ def _consent_event(kind: type[events.ConsentEvent], *, all_by_default: bool) -> 
     return make
 
 
+def _device_event(kind: type[events.DeviceEvent]) -> Maker:
+    """The token stands in the event's own properties, or where Segment's mobile SDKs put it: `context.device.token`."""
+
+    def make(raw: msgspec.Raw, common: Common, _: Any) -> Event:
+        token = device_token({"token": _words(raw).token}) or common.device
+        if not token:
+            raise BadField("properties.token is missing, or is no push token")
+        return kind(**_base(common), token=token)
+
+    return make
+
+
+def device_token(device: object) -> str:
+    """The push token in Segment's `context.device`; a strange one is no reason to lose an event."""
+    token = device.get("token") if isinstance(device, dict) else None
+    return token if isinstance(token, str) and _TOKEN.fullmatch(token) else ""
+
+
 def plain_track(raw: msgspec.Raw, common: Common, wire: Any) -> Event:
     return events.Tracked(**_base(common), name=wire.event, properties=_bounded(_plain(raw)))
 
@@ -372,6 +394,7 @@ def _identify(raw: msgspec.Raw, common: Common, _: Any) -> Event:
         first_name=None if first is None else shown(first, 200),
         last_name=None if last is None else shown(last, 200),
         traits=_bounded({k: v for k, v in _plain(raw).items() if k not in _KNOWN_TRAITS}),
+        device=common.device,
     )
 
 
@@ -454,5 +477,7 @@ TRACKS: Mapping[str, Maker] = {
     "Unsubscribed": _consent_event(events.Unsubscribed, all_by_default=True),
     "Consent Granted": _consent_event(events.ConsentGranted, all_by_default=False),
     "Consent Withdrawn": _consent_event(events.ConsentWithdrawn, all_by_default=True),
+    "Device Registered": _device_event(events.DeviceRegistered),
+    "Device Removed": _device_event(events.DeviceRemoved),
     "Stage Changed": _words_event(events.StageChanged, stage=_text_of("stage")),
 }

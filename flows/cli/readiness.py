@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from config.settings import Settings
+from connectors.fcm import BadServiceAccount, ServiceAccount
 from connectors.segments import length
 from connectors.template_files import FORMS
 from connectors.templates import TemplateFaults, Templates
@@ -29,6 +30,8 @@ def what_is_missing(settings: Settings, catalog: Catalog) -> list[str]:
     if settings.send.mode != "mute":
         sends: dict[str, tuple[str, str]] = {t.channel: (flow, t.name) for flow, t in reversed(needed.values())}
         faults += _providers_missing(settings, sends)
+        faults += _targets_missing(settings, needed.values())
+        faults += _service_account(settings)
     return faults
 
 
@@ -51,7 +54,7 @@ def _words_missing(found: Templates, catalog: Catalog, flow: str, template: Temp
 
 
 def _providers_missing(settings: Settings, sends: dict[str, tuple[str, str]]) -> Iterator[str]:
-    there = {"sms": settings.sms.provider}
+    there = {"sms": settings.sms.provider, "push": settings.push.provider}
     for channel, provider in there.items():
         if channel in sends and provider == "none":
             flow, name = sends[channel]
@@ -59,6 +62,32 @@ def _providers_missing(settings: Settings, sends: dict[str, tuple[str, str]]) ->
                 f'{channel}.provider is "none", while flow "{flow}" sends "{name}" by {channel}. '
                 f"Name who takes it in [{channel}]."
             )
+
+
+def _targets_missing(settings: Settings, sends: Iterable[tuple[str, Template[Any]]]) -> Iterator[str]:
+    webhook = settings.webhook
+    for flow, template in sends:
+        if template.channel != "webhook":
+            continue
+        if isinstance(template.to, str) and template.to not in webhook.endpoints:
+            yield (
+                f'webhook.endpoints: flow "{flow}" sends "{template.name}" to "{template.to}", which is not there. '
+                f"There are {', '.join(sorted(webhook.endpoints)) or 'none'}."
+            )
+        elif not webhook.secrets:
+            yield (
+                f'webhook.secrets is empty, while flow "{flow}" sends "{template.name}". '
+                "Set IMPULS_WEBHOOK__SECRETS or IMPULS_WEBHOOK__SECRETS_FILE."
+            )
+
+
+def _service_account(settings: Settings) -> Iterator[str]:
+    file = settings.push.service_account_file
+    if settings.push.provider == "fcm" and file is not None:
+        try:
+            ServiceAccount.load(file)
+        except BadServiceAccount as error:
+            yield f"push.service_account_file names {file}, but {error}. Take the key file from Firebase's console."
 
 
 def text_lengths(settings: Settings, catalog: Catalog) -> list[str]:

@@ -97,6 +97,7 @@ def shown_customer(record: customers.Customer) -> dict[str, Any]:
             for name in ("email", "phone", "first_name", "last_name", "locale", "time_zone")
             if getattr(traits, name)
         },
+        "devices": len(record.devices),
         "consents": {
             place: {"granted": word.granted, "at": at(word.at), "id": word.id}
             for place, word in record.consents.items()

@@ -156,4 +156,6 @@ def test_credentials_in_the_clear_are_fine_on_this_machine(tmp_path: Path) -> No
 
 
 def test_a_setting_that_is_wrong_itself_is_not_blamed_again_for_its_company(tmp_path: Path) -> None:
-    assert "not an e-mail address" in only_fault('[send]\nmode = "only"\nallow = ["anna"]', tmp_path).fact
+    assert (
+        "neither an e-mail address nor a number" in only_fault('[send]\nmode = "only"\nallow = ["anna"]', tmp_path).fact
+    )

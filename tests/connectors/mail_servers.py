@@ -163,16 +163,17 @@ def _thread(listen: Callable[[], Awaitable[asyncio.Server]]) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate for 127.0.0.1, signed by itself: `file` is what a client trusts."""
+    """A certificate for one address or host, signed by itself: `file` is what a client trusts."""
 
     file: Path
     context: ssl.SSLContext
 
 
-def certificate(folder: Path, address: str = "127.0.0.1") -> Certificate:
+def certificate(folder: Path, address: str = "127.0.0.1", *, host: str = "") -> Certificate:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mx.shop.example")])
     now = datetime.datetime.now(datetime.UTC)
+    called = x509.DNSName(host) if host else x509.IPAddress(ip_address(address))
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -181,7 +182,7 @@ def certificate(folder: Path, address: str = "127.0.0.1") -> Certificate:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([called]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
