@@ -40,8 +40,10 @@ def url(*, empty: bool = False) -> Kind[str]:
     return Kind(read, str)
 
 
-def host() -> Kind[str]:
+def host(*, empty: bool = False) -> Kind[str]:
     def read(value: object) -> str:
+        if empty and value == "":
+            return ""
         if not isinstance(value, str) or not _is_host(value):
             raise Unfit("which is not a host", 'Something like "127.0.0.1" or "smtp.shop.example" will do.')
         return value

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from config.settings import Settings
+from config.settings import MailServer, Settings
 
 WILDCARDS = {"0.0.0.0", "::"}
 
@@ -40,30 +40,43 @@ def clashes(settings: Settings) -> Iterator[Clash]:
 
 
 def _mail(settings: Settings) -> Iterator[Clash]:
-    smtp = settings.smtp
+    yield from _mail_server("smtp", settings.smtp)
+    backup = settings.smtp_backup
+    if backup.host:
+        yield from _mail_server("smtp_backup", backup)
+    elif backup.username or backup.password:
+        yield Clash(
+            ("smtp_backup.host", "smtp_backup.username", "smtp_backup.password"),
+            "is empty, while a username or password for it is given",
+            "Name the second server, or take them out.",
+        )
+
+
+def _mail_server(name: str, smtp: MailServer) -> Iterator[Clash]:
+    variable = f"IMPULS_{name.upper()}__PASSWORD"
     if smtp.username and not smtp.password:
         yield Clash(
-            ("smtp.username", "smtp.password"),
-            "is given, while smtp.password is empty",
-            "Set IMPULS_SMTP__PASSWORD or IMPULS_SMTP__PASSWORD_FILE, or take the username out.",
+            (f"{name}.username", f"{name}.password"),
+            f"is given, while {name}.password is empty",
+            f"Set {variable} or {variable}_FILE, or take the username out.",
         )
     if smtp.password and not smtp.username:
         yield Clash(
-            ("smtp.password", "smtp.username"),
-            "is given, while smtp.username is empty",
+            (f"{name}.password", f"{name}.username"),
+            f"is given, while {name}.username is empty",
             "Give the username, or take the password out.",
         )
     if smtp.username and smtp.security == "none" and not is_this_machine(smtp.host):
         yield Clash(
-            ("smtp.security", "smtp.username", "smtp.host"),
+            (f"{name}.security", f"{name}.username", f"{name}.host"),
             'is "none", while a username and its password would go to another machine in the clear',
             'Choose "starttls" or "tls", or take username and password out.',
         )
     if smtp.ca_file and smtp.security == "none":
         yield Clash(
-            ("smtp.ca_file", "smtp.security"),
-            'is given, while smtp.security is "none", which checks no certificate',
-            'Choose "starttls" or "tls" for smtp.security, or take ca_file out.',
+            (f"{name}.ca_file", f"{name}.security"),
+            f'is given, while {name}.security is "none", which checks no certificate',
+            f'Choose "starttls" or "tls" for {name}.security, or take ca_file out.',
         )
 
 

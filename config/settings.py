@@ -66,18 +66,31 @@ class Guards:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Smtp:
-    """The mail server. `pool` is the most connections that one courier holds open; `username` is empty for none."""
+class MailServer:
+    """A mail server. `pool` is the most connections that one courier holds open; `username` is empty for none."""
 
     host: str = knob(addresses.host(), "127.0.0.1")
     port: int = knob(addresses.port(), 2525)
     security: Literal["none", "starttls", "tls"] = knob(kinds.one_of("none", "starttls", "tls"), "none")
-    sender: str = knob(addresses.sender(), "Shop <hello@shop.example>")
     username: str = knob(kinds.text("impuls", empty=True), "")
     password: str = knob(kinds.secret(), "", secret=True)
     pool: int = knob(kinds.whole(1, 256, 8), 8)
     timeout_seconds: float = knob(kinds.number(0.1, 600, 30), 30)
     ca_file: Path | None = knob(kinds.file_or_none(), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Smtp(MailServer):
+    """Where mail is handed over, and who it is from."""
+
+    sender: str = knob(addresses.sender(), "Shop <hello@shop.example>")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmtpBackup(MailServer):
+    """Where mail is handed over while the first server cannot be reached; `host` is empty for nowhere."""
+
+    host: str = knob(addresses.host(empty=True), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +183,7 @@ class Settings:
     kafka: Kafka = field(default_factory=Kafka)
     guards: Guards = field(default_factory=Guards)
     smtp: Smtp = field(default_factory=Smtp)
+    smtp_backup: SmtpBackup = field(default_factory=SmtpBackup)
     sms: Sms = field(default_factory=Sms)
     push: Push = field(default_factory=Push)
     webhook: Webhook = field(default_factory=Webhook)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from config.settings import Smtp
+from config.settings import MailServer, Smtp
 from connectors.answer import Answer
 from connectors.links import Links
 from connectors.mail import BadAddress, BadHeader, Composer, Mail
@@ -16,7 +16,10 @@ from state.messages import Message
 
 
 class EmailProvider:
-    """`connectors.lanes.Provider` for e-mail.  `public_url` is where the links in mails point."""
+    """`connectors.lanes.Provider` for e-mail.
+
+    `public_url` is where the links in mails point; `backup` takes mails while the first server is not there.
+    """
 
     name = "smtp"
 
@@ -27,8 +30,10 @@ class EmailProvider:
         tokens: Tokens,
         public_url: str,
         wall: Callable[[], float] = time.time,
+        backup: MailServer | None = None,
     ) -> None:
         self._sender = SmtpSender(settings)
+        self._backup = SmtpSender(backup) if backup is not None else None
         self._composer = Composer(settings.sender)
         self._templates, self._wall = templates, wall
         self._links = Links(tokens, public_url, self._composer.sender_name, wall)
@@ -39,7 +44,17 @@ class EmailProvider:
 
     async def deliver(self, message: Message) -> Answer:
         mail = self._mail(message)
-        return mail if isinstance(mail, Answer) else await self._sender.send(mail)
+        return mail if isinstance(mail, Answer) else await self._send(mail)
+
+    async def _send(self, mail: Mail) -> Answer:
+        """By the first server; by the second where the first certainly has not got it and is not there."""
+        answer, reached = await self._sender.attempt(mail)
+        if reached or answer.result != "deferred" or self._backup is None:
+            return answer
+        second, reached = await self._backup.attempt(mail)
+        if reached or second.result != "deferred":
+            return second._replace(provider="smtp_backup")
+        return answer._replace(retry_after_seconds=min(answer.retry_after_seconds, second.retry_after_seconds))
 
     def _mail(self, message: Message) -> Mail | Answer:
         """The mail, or why there is none: whatever goes wrong here, nobody was called yet."""
@@ -62,3 +77,5 @@ class EmailProvider:
 
     async def close(self) -> None:
         await self._sender.close()
+        if self._backup is not None:
+            await self._backup.close()

@@ -23,7 +23,7 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
-from config.settings import Smtp
+from config.settings import MailServer
 from connectors.answer import Answer
 from connectors.breaker import CircuitBreaker
 from connectors.mail import Mail
@@ -42,7 +42,7 @@ class _Open(NamedTuple):
 class SmtpSender:
     """Sends mails over at most `settings.pool` connections at a time."""
 
-    def __init__(self, settings: Smtp, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: MailServer, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings, self._clock = settings, clock
         self._idle: deque[_Open] = deque()
         self._slots = asyncio.Semaphore(settings.pool)
@@ -51,9 +51,13 @@ class SmtpSender:
 
     async def send(self, mail: Mail) -> Answer:
         """Try once.  Never raises for what a server or a network does."""
+        return (await self.attempt(mail))[0]
+
+    async def attempt(self, mail: Mail) -> tuple[Answer, bool]:
+        """Try once, and whether the server was there to answer; where it was not, another may have the mail."""
         async with self._slots:
             if (wait := await self._circuit.enter()) > 0:
-                return Answer("deferred", "circuit_open", retry_after_seconds=wait)
+                return Answer("deferred", "circuit_open", retry_after_seconds=wait), False
             try:
                 answer, reached = await self._try(mail)
             except BaseException:
@@ -63,7 +67,7 @@ class SmtpSender:
                 self._circuit.succeeded()
             else:
                 self._circuit.failed()
-            return answer
+            return answer, reached
 
     async def close(self) -> None:
         while self._idle:
@@ -192,7 +196,7 @@ class SmtpSender:
         return client
 
 
-def _tls_context(settings: Smtp) -> ssl.SSLContext | None:
+def _tls_context(settings: MailServer) -> ssl.SSLContext | None:
     if settings.security == "none":
         return None
     return ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)

@@ -57,7 +57,8 @@ async def work(settings: Settings, courier: int, couriers: int) -> None:
 
 def providers_of(settings: Settings, templates: Templates, tokens: Tokens) -> dict[str, Provider]:
     """Who brings messages to customers, by channel."""
-    email = EmailProvider(settings.smtp, templates, tokens, settings.public_url)
+    backup = settings.smtp_backup if settings.smtp_backup.host else None
+    email = EmailProvider(settings.smtp, templates, tokens, settings.public_url, backup=backup)
     links = Links(tokens, settings.public_url, email.shop_name)
     providers: dict[str, Provider] = {"email": email}
     if settings.sms.provider != "none":

@@ -129,7 +129,7 @@ class _Reading:
         return self.program.by_name.get(name)
 
     def _customer(self, simulation: Simulation, table: dict[str, Any]) -> Simulation:
-        self._known("customer", table, ("id", "consents", *_TRAITS))
+        self._known("customer", table, ("id", "consents", "devices", *_TRAITS))
         traits: dict[str, Any] = {"email": simulation.traits.email, "phone": simulation.traits.phone}
         for name in _TRAITS:
             if name in table and not isinstance(table[name], str):
@@ -138,7 +138,8 @@ class _Reading:
                 traits[name] = table[name]
         if traits.get("time_zone"):
             self._fitting("customer.time_zone", time_zone(), traits["time_zone"])
-        simulation = replace(simulation.who_is(Traits(**traits)), customer_id=str(table.get("id", "anna")))
+        devices = self._texts("customer.devices", table["devices"]) if "devices" in table else simulation.devices
+        simulation = replace(simulation.who_is(Traits(**traits), *devices), customer_id=str(table.get("id", "anna")))
         if "consents" in table:
             places = self._texts("customer.consents", table["consents"])
             for place in places:

@@ -134,7 +134,11 @@ class EmailHouse(House):
         return EmailProvider(given, templates(self.folder / "templates"), TOKENS, "https://shop.example")
 
     async def _ill(self, reader: Any, writer: Any) -> None:
+        if self.manner == "accepts":
+            await talk(reader, writer, "QUIT")
+            return
         await talk(reader, writer, "DOT")
+        self.site.asked.append(Asked("", {}, b""))
         if self.manner == "falls silent":
             await reader.read()
 

@@ -105,8 +105,6 @@ def test_while_it_is_down_nobody_waits_for_it_and_when_it_is_back_messages_go_ou
             await asyncio.sleep(0.05)
         await provider.close()
 
-    if house.channel == "email":
-        pytest.skip("told of SMTP, whose servers fail otherwise, in test_smtp")
     house.manner = "hangs up"
     with house.open() as provider:
         asyncio.run(story(provider))
