@@ -10,7 +10,9 @@ from pathlib import Path
 
 from benchmarks.figures import number as shown
 from benchmarks.live import Live, Setup, data_folder
+from benchmarks.load.generator import CLICKS
 from benchmarks.load.plans import Load
+from benchmarks.load.recordings import Recording
 from benchmarks.load.workloads import Workload
 from benchmarks.parked import Crowd, park
 from benchmarks.repetition import Repetition, repeat
@@ -25,7 +27,10 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Asked:
-    """`rate`: events a second, the workload's own when None.  `mail`: host and port of one's own mail server."""
+    """`rate`: events a second, the workload's own when None.  `mail`: host and port of one's own mail server.
+
+    With a `file` that is what is played, `speed` times as fast, and rate, customers and seed do not matter.
+    """
 
     workload: Workload
     rate: float | None = None
@@ -43,12 +48,17 @@ class Asked:
     config: Path | None = None
     altered: dict[str, str] = field(default_factory=dict)
     mail: tuple[str, int] | None = None
+    file: Path | None = None
+    speed: float = 1.0
+    topic: str = CLICKS
 
     @property
     def pace(self) -> float:
         return self.rate if self.rate is not None else self.workload.rate
 
-    def load(self, run: str, number: int) -> Load:
+    def plan(self, run: str, number: int) -> Load | Recording:
+        if self.file is not None:
+            return Recording(self.file, self.speed, self.seconds, self.warm_seconds, f"{run}-{number}")
         return Load(
             workload=self.workload,
             rate=self.pace,
@@ -65,7 +75,7 @@ def measure(asked: Asked, tell: Tell) -> Report:
     run = f"b{round(time.time()):x}"
     with ExitStack() as opened:
         target = opened.enter_context(open_target(asked.target, asked.servers, run, start=asked.start))
-        tell(f"{asked.workload.name}: {asked.pace:g} events a second, {asked.customers:,} customers, {target.says}")
+        tell(f"{asked.workload.name}: {_pace(asked)}, {target.says}")
         if target.is_ours:
             repetitions, mail = _of_ours(asked, target, run, opened, tell)
         else:
@@ -91,7 +101,7 @@ def _of_ours(asked: Asked, target: Target, run: str, opened: ExitStack, tell: Te
     repetitions = []
     for number in range(1, asked.repeat + 1):
         with Live(setup) as live:  # started anew, so that what differs from one start to the next is in the range
-            repetitions.append(repeat(live.settings, asked.load(run, number), live))
+            repetitions.append(_repeat(asked, live.settings, run, number, live))
         tell_repetition(repetitions[-1], number, tell)
         if not live.ended_well:
             tell("  `impuls run` did not drain and end with 0")
@@ -102,9 +112,14 @@ def _of_others(asked: Asked, target: Target, run: str, tell: Tell) -> list[Repet
     settings: Settings = settings_of_others(asked.config, target)
     repetitions = []
     for number in range(1, asked.repeat + 1):
-        repetitions.append(repeat(settings, asked.load(run, number), None))
+        repetitions.append(_repeat(asked, settings, run, number, None))
         tell_repetition(repetitions[-1], number, tell)
     return repetitions
+
+
+def _repeat(asked: Asked, settings: Settings, run: str, number: int, live: Live | None) -> Repetition:
+    plan = asked.plan(run, number)
+    return repeat(settings, plan, live, topic=asked.topic, knows_mails=asked.file is None)
 
 
 def tell_repetition(found: Repetition, number: int, tell: Tell) -> None:
@@ -124,8 +139,7 @@ def _doubts(asked: Asked) -> Iterator[str]:
 def _told(asked: Asked, target: Target, mail: str) -> Told:
     settings = {
         "workload": f"{asked.workload.name}: {asked.workload.says}",
-        "rate": f"{asked.pace:g} events a second, one in {asked.workload.mix.mail_every} leads to a mail",
-        "customers": f"{asked.customers:,}{', each parked at a wait beforehand' if asked.parked else ''}",
+        **_what(asked),
         "log": target.says,
         "Impuls": f"{asked.workers} worker(s), {asked.couriers} courier(s), started anew for each repetition"
         if target.is_ours
@@ -137,7 +151,20 @@ def _told(asked: Asked, target: Target, mail: str) -> Told:
     settings |= {f"setting {name}": value for name, value in asked.altered.items()}
     if asked.config is not None:
         settings["configuration"] = str(asked.config.name)
-    return Told(f"{asked.workload.name} at {asked.pace:g} events a second", asked.workload.says, settings)
+    return Told(f"{asked.workload.name} at {_pace(asked)}", asked.workload.says, settings)
+
+
+def _pace(asked: Asked) -> str:
+    return f"{asked.pace:g} events a second" if asked.file is None else f"{asked.speed:g} times its own pace"
+
+
+def _what(asked: Asked) -> dict[str, str]:
+    if asked.file is not None:
+        return {"recording": f"{asked.file.name}, at {_pace(asked)}"}
+    return {
+        "rate": f"{_pace(asked)}, one in {asked.workload.mix.mail_every} leads to a mail",
+        "customers": f"{asked.customers:,}{', each parked at a wait beforehand' if asked.parked else ''}",
+    }
 
 
 def summary(found: Report) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,15 +11,19 @@ import typer
 
 from benchmarks.asked import Asked, measure, summary
 from benchmarks.live import NotReady
-from benchmarks.load.generator import GeneratorFailed
-from benchmarks.load.workloads import REPLAY, REPLAY_SAYS, WORKLOADS, NoSuchWorkload, workload
+from benchmarks.load.generator import CLICKS, GeneratorFailed
+from benchmarks.load.recordings import NoRecording, length_seconds, record
+from benchmarks.load.workloads import REPLAY, REPLAY_SAYS, WORKLOADS, NoSuchWorkload, Workload, workload
 from benchmarks.machine import described
 from benchmarks.reports.page import page
 from benchmarks.reports.report import NoReport, Report, read, save
 from benchmarks.targets import NotTaken
-from config import ConfigError
+from config import ConfigError, load
+from flows.cli.options import instant
 from state.records import LogError
 from state.store_errors import StoreError
+
+SECONDS = 20.0
 
 app = typer.Typer(
     name="impuls-bench",
@@ -45,7 +50,9 @@ def run(
     rate: Annotated[float | None, typer.Option(min=0.1, help="Events a second.")] = None,
     customers: Annotated[int, typer.Option(min=1, help="How many customers do something.")] = 10_000,
     parked: Annotated[bool, typer.Option("--parked", help="Park them all at a wait beforehand.")] = False,
-    seconds: Annotated[float, typer.Option(min=0.5, help="How long each repetition measures.")] = 20.0,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.5, help="How long each repetition measures: 20, or all that a file holds.")
+    ] = None,
     warm_seconds: Annotated[float, typer.Option(min=0.0, help="Load before that, not measured.")] = 5.0,
     repeat: Annotated[int, typer.Option(min=1, help="Repetitions; a comparison needs five.")] = 5,
     workers: Annotated[int, typer.Option(min=1)] = 1,
@@ -62,17 +69,25 @@ def run(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting: store.cache_mib=64.")
     ] = None,
+    file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="For replay: JSON lines, plain or .gz.")
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.001, help="For replay: so many times as fast as it happened.")] = 1.0,
+    topic: Annotated[str, typer.Option(help="Where the events go.")] = CLICKS,
     smtp: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="A mail server of your own that takes all.")
     ] = None,
 ) -> None:
     """Run a workload, and write a report."""
+    if (name == REPLAY) != (file is not None):
+        raise typer.BadParameter(f"--file and the workload {REPLAY} go together.", param_hint="--file")
+    played = None if file is None else max(0.5, length_seconds(file) / speed - warm_seconds)
     asked = Asked(
-        workload=workload(name),
+        workload=workload(name) if file is None else Workload(REPLAY, REPLAY_SAYS),
         rate=rate,
         customers=customers,
         parked=parked,
-        seconds=seconds,
+        seconds=min(filter(None, (seconds, played)), default=SECONDS),
         warm_seconds=warm_seconds,
         repeat=repeat,
         workers=workers,
@@ -84,11 +99,27 @@ def run(
         config=config,
         altered=_altered(set_ or []),
         mail=_mail(smtp),
+        file=file,
+        speed=speed,
+        topic=topic,
     )
     print("\n".join(described()), flush=True)
     found = measure(asked, lambda text: print(text, flush=True))
     print("\n".join(summary(found)))
     _write(found, out)
+
+
+@app.command("record")
+def record_(
+    topic: Annotated[str, typer.Argument(help="A topic of events.")],
+    to: Annotated[Path, typer.Option(help="The file for `run replay --file`: .jsonl or .jsonl.gz.")],
+    config: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Whose log it is.")] = None,
+    since: Annotated[str | None, typer.Option(help="From this time on: 2026-11-23T10:00:00Z.")] = None,
+) -> None:
+    """Record what a topic holds for later replays: nobody's name, address or id stays in it."""
+    since_ms = None if since is None else instant(since)
+    count = record(load(config, os.environ), topic, to, since_ms)
+    print(f"{to}: {count:,} events")
 
 
 @app.command("compare")
@@ -149,7 +180,7 @@ def main() -> None:
     """Run a command and end the process."""
     try:
         app(standalone_mode=True)
-    except (ConfigError, NoSuchWorkload, NoReport, NotTaken) as error:
+    except (ConfigError, NoSuchWorkload, NoReport, NoRecording, NotTaken) as error:
         print(error, file=sys.stderr)
         sys.exit(2)
     except (NotReady, GeneratorFailed, LogError, StoreError, OSError) as error:
