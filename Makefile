@@ -1,5 +1,5 @@
 # Everything a contributor types. `make demo` and `make test` need only CPython 3.11 or 3.12, make and a package index.
-.PHONY: help venv demo test check kafka kafka-stop bench-quick prove lock
+.PHONY: help venv demo test check kafka kafka-stop bench bench-quick bench-scale prove lock
 .DEFAULT_GOAL := help
 
 PYTHON := .venv/bin/python
@@ -12,6 +12,8 @@ help:
 	@echo 'make test [ARGS="-k cart"]  everything that must pass; real Kafka when Java 17 and Maven are here'
 	@echo 'make check                  ruff, mypy --strict, layout: what a commit must pass'
 	@echo 'make kafka, kafka-stop      a real single-node Kafka on 127.0.0.1:19092, data under .local/'
+	@echo 'make bench                  the short suite, peers included; a report and RESULT {json}'
+	@echo 'make bench-scale            cost, p99, memory and disk from 10,000 to 10,000,000 customers; up to an hour'
 	@echo 'make bench-quick            latency, throughput, memory; ends with RESULT {json}'
 	@echo 'make prove KILLS=n SEED=s   fault proofs; ends with RESULT {json}'
 	@echo 'make lock                   write requirements.lock anew from pyproject.toml'
@@ -36,6 +38,12 @@ kafka:
 
 kafka-stop:
 	@deploy/kafka/stop.sh
+
+bench: venv
+	@$(PYTHON) -m benchmarks.bench $(ARGS)
+
+bench-scale: venv
+	@$(PYTHON) -m benchmarks.scale $(ARGS)
 
 bench-quick: venv
 	@$(PYTHON) -m benchmarks.quick

@@ -128,7 +128,24 @@ class Live:
         self.started_at = time.time()
         self._process = subprocess.Popen(command, stderr=self._log, env=self.setup.environment())
 
+    def ensure_started(self) -> None:
+        """Start it when it does not run, and wait until it is ready."""
+        if self._process.poll() is not None:
+            self.start()
+        self.wait(lambda: self.is_ready, READY_SECONDS_MAX, "ready")
+
+    def kill(self) -> None:
+        """`kill -9`; its children die with it."""
+        pids = [self.told(name).get("pid", 0) for name in self.processes]
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
+        deadline = time.monotonic() + STOP_SECONDS_MAX
+        while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+
     def end(self) -> None:
+        """SIGTERM, and wait until it has drained."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:

@@ -31,6 +31,7 @@ from state.store_errors import StoreFull
 TOPIC = "parked"  # no topic of the deployment: its offsets are nobody's to read on from
 BATCH = 2_000
 PROCESSES = 2
+DESCRIBED = ',"category":"shoes","image_url":"https://images.shop.example/' + "0123456789abcdef" * 14 + '.jpg"'
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Crowd:
     customers: int
     known: int
     at: int  # when the carts were filled, milliseconds
+    described: bool = False  # with all that a shop knows of a product, so that a customer takes more room
 
 
 def name(number: int) -> str:
@@ -80,11 +82,12 @@ def _park_share(settings: Settings, crowd: Crowd, process: int) -> None:
 def _records(customers: list[int], crowd: Crowd) -> Iterator[Record]:
     offset = 0
     when = format_instant(crowd.at)
+    more = DESCRIBED if crowd.described else ""
     for number in customers:
         who = name(number)
         bodies = [
             '"type":"track","event":"Product Added","properties":{"product_id":"p7","name":"Trail running shoes",'
-            f'"price":89.99,"currency":"PLN","quantity":1,"cart_id":"k{number}","url":"https://shop.example/p7"}}'
+            f'"price":89.99,"currency":"PLN","quantity":1,"cart_id":"k{number}","url":"https://shop.example/p7"{more}}}'
         ]
         if number < crowd.known:
             bodies.append(f'"type":"identify","traits":{{"email":"{who}@example.invalid","firstName":"Ola"}}')

@@ -19,16 +19,13 @@ from benchmarks.figures import median, spread
 from benchmarks.live import Live, Setup, Use, data_folder
 from benchmarks.load.generator import rush
 from benchmarks.load.plans import Load
-from benchmarks.load.workloads import Mix, Workload
+from benchmarks.load.workloads import AMONG_PARKED, Mix
 from benchmarks.parked import Crowd, park
 from benchmarks.repetition import Repetition, repeat
 from benchmarks.shop import write_stream
 from benchmarks.sink import Sink
 
 SEED = 1
-AMONG_PARKED = Workload(
-    "parked", "The steady load among customers at a wait.", mix=Mix(mail_every=5, carts=0.2, orders=0)
-)
 AMONG_PARKED_QUIET = replace(AMONG_PARKED, mix=Mix(mail_every=0, carts=0.2, orders=0))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from benchmarks.figures import percentile
@@ -11,7 +11,7 @@ from benchmarks.histograms import Histogram
 from benchmarks.live import Live, Use
 from benchmarks.load.generator import CLICKS, Generator, Sent
 from benchmarks.load.plans import Plan
-from benchmarks.watch import Seen, Watch
+from benchmarks.watch import SETTLE_SECONDS_MAX, Seen, Watch
 from config.settings import Settings
 
 SAMPLE_SECONDS = 0.25
@@ -84,11 +84,19 @@ class Repetition:
 
 
 def repeat(
-    settings: Settings, plan: Plan, live: Live | None, *, topic: str = CLICKS, knows_mails: bool = True
+    settings: Settings,
+    plan: Plan,
+    live: Live | None,
+    *,
+    topic: str = CLICKS,
+    knows_mails: bool = True,
+    meanwhile: Callable[[float], None] | None = None,
+    seconds_max: float = SETTLE_SECONDS_MAX,
 ) -> Repetition:
     """Append this load to a deployment that is ready, watch, and wait for what follows.
 
-    `live` is None where Impuls is somebody else's: then nothing is known of its processes.
+    `live` is None where Impuls is somebody else's: then nothing is known of its processes.  `meanwhile` is called again
+    and again with the seconds since the measurement began.
     """
     watch = Watch(settings, topic)
     samples: list[Sample] = []
@@ -99,10 +107,12 @@ def repeat(
         while not generator.is_done:
             if live is not None:
                 samples.append(_sample(live, began))
+            if meanwhile is not None:
+                meanwhile(time.time() - began / 1000)
             time.sleep(SAMPLE_SECONDS)
         sent = generator.sent()
     until = began + round(1000 * plan.seconds)
-    seen = watch.see(began, until, sent.mails if knows_mails else None)
+    seen = watch.see(began, until, sent.mails if knows_mails else None, seconds_max)
     if live is not None:
         samples.append(_sample(live, began))
     return Repetition(sent, seen, samples, knows_mails)

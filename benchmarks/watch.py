@@ -24,7 +24,7 @@ from state.records import Fetched, Reader, TopicPartition
 
 DECISIONS, DELIVERIES = "decisions", "deliveries"
 SETTLE_SECONDS_MAX = 30.0
-QUIET_SECONDS = 3.0
+QUIET_SECONDS = 3.0  # where nobody knows how many there will be
 _delivery = msgspec.json.Decoder(Delivery).decode
 
 
@@ -43,7 +43,7 @@ class _Found:
     due: dict[str, int] = field(default_factory=dict)  # by message id
     decided: list[tuple[int, float]] = field(default_factory=list)
     cause: dict[str, tuple[TopicPartition, int]] = field(default_factory=dict)
-    took: dict[str, float] = field(default_factory=dict)
+    accepted: dict[str, tuple[float, int]] = field(default_factory=dict)  # milliseconds it took, and when it was
     repeated: int = 0
     refused: int = 0
 
@@ -62,7 +62,7 @@ class Watch:
     def see(self, from_ms: int, until_ms: int, mails: int | None, seconds_max: float = SETTLE_SECONDS_MAX) -> Seen:
         """What followed from the events due in between.
 
-        Waits until so many mails are accepted; when nobody knows how many there will be (None), or they do not come,
+        Waits until so many mails are accepted, or the time is over; where nobody knows how many there will be (None),
         until nothing has come for some seconds.
         """
         found = _Found()
@@ -74,15 +74,19 @@ class Watch:
                 _note_deliveries(fetched, found)
 
         def is_enough() -> bool:
-            return mails is not None and len(found.took.keys() & found.due.keys()) >= mails
+            return mails is not None and len(found.accepted.keys() & found.due.keys()) >= mails
 
-        self._read((DECISIONS, DELIVERIES), note, is_enough, seconds_max)
-        entered = self._entered({found.cause[message] for message in found.took if message in found.cause})
-        accepted = [
-            (found.due[message], entered[found.cause[message]] + took - found.due[message])
-            for message, took in found.took.items()
-            if message in found.due and found.cause[message] in entered
-        ]
+        quiet = QUIET_SECONDS if mails is None else seconds_max
+        self._read((DECISIONS, DELIVERIES), note, is_enough, seconds_max, quiet)
+        timed = {message: took for message, (took, _) in found.accepted.items() if took and message in found.due}
+        entered = self._entered({found.cause[message] for message in timed})
+        accepted = []
+        for message in found.accepted.keys() & found.due.keys():
+            due, cause = found.due[message], found.cause[message]
+            if message in timed and cause in entered:
+                accepted.append((due, entered[cause] + timed[message] - due))
+            else:  # tried again later: to the millisecond is good enough
+                accepted.append((due, float(found.accepted[message][1] - due)))
         return Seen(sorted(found.decided), sorted(accepted), found.repeated, found.refused)
 
     def _note_decisions(self, fetched: Fetched, found: _Found, from_ms: int, until_ms: int) -> None:
@@ -110,7 +114,7 @@ class Watch:
                 if (tp, record.offset) in awaited:
                     found[tp, record.offset] = record.timestamp_ms
 
-        self._read((self._topic,), note, lambda: len(found) >= len(awaited), 10 * SETTLE_SECONDS_MAX)
+        self._read((self._topic,), note, lambda: len(found) >= len(awaited), 10 * SETTLE_SECONDS_MAX, QUIET_SECONDS)
         return found
 
     def _read(
@@ -119,26 +123,31 @@ class Watch:
         note: Callable[[Fetched], None],
         is_enough: Callable[[], bool],
         seconds_max: float,
+        quiet_seconds: float,
     ) -> None:
         reader = doors.open_reader(self._settings, "benchmark")
         try:
             reader.assign({tp: offset for tp, offset in self._since.items() if tp.topic in topics})
-            _read_until(reader, note, is_enough, seconds_max)
+            _read_until(reader, note, is_enough, seconds_max, quiet_seconds)
         finally:
             reader.close()
 
 
 def _read_until(
-    reader: Reader, note: Callable[[Fetched], None], is_enough: Callable[[], bool], seconds_max: float
+    reader: Reader,
+    note: Callable[[Fetched], None],
+    is_enough: Callable[[], bool],
+    seconds_max: float,
+    quiet_seconds: float,
 ) -> None:
     deadline = time.monotonic() + seconds_max
-    quiet_at = time.monotonic() + QUIET_SECONDS
+    quiet_at = time.monotonic() + quiet_seconds
     while not is_enough() and time.monotonic() < min(deadline, quiet_at):
         reader.wait(0.05)
         for fetched in reader.poll(10_000):
             if fetched.records:
                 note(fetched)
-                quiet_at = time.monotonic() + QUIET_SECONDS
+                quiet_at = time.monotonic() + quiet_seconds
 
 
 def _note_deliveries(fetched: Fetched, found: _Found) -> None:
@@ -147,9 +156,10 @@ def _note_deliveries(fetched: Fetched, found: _Found) -> None:
             continue
         delivery = _delivery(record.value)
         if delivery.result == "accepted":
-            found.repeated += delivery.message_id in found.took
-            if delivery.took_ms:
-                found.took[delivery.message_id] = delivery.took_ms
+            if delivery.message_id in found.accepted:
+                found.repeated += 1
+            else:
+                found.accepted[delivery.message_id] = delivery.took_ms, parse_instant(delivery.at)
         elif delivery.result != "started":
             found.refused += 1
 

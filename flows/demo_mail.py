@@ -13,10 +13,10 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 class Inbox:
     """Start it, ask it how many mails came and what the last one was, stop it."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         context = multiprocessing.get_context("spawn")
         self._ask, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, port), daemon=True)
         self._process.start()
         self.port: int = self._ask.recv()
 
@@ -44,17 +44,17 @@ class _Taker:
         return "250 2.0.0 taken"
 
 
-def _serve(pipe: Connection) -> None:
-    asyncio.run(_run(pipe))
+def _serve(pipe: Connection, port: int) -> None:
+    asyncio.run(_run(pipe, port))
 
 
-async def _run(pipe: Connection) -> None:
+async def _run(pipe: Connection, port: int) -> None:
     taker, loop = _Taker(), asyncio.get_running_loop()
 
     def session() -> Any:
         return SMTP(taker, hostname="demo.example", enable_SMTPUTF8=True, loop=loop)
 
-    server = await loop.create_server(session, "127.0.0.1", 0)
+    server = await loop.create_server(session, "127.0.0.1", port)
     pipe.send(server.sockets[0].getsockname()[1])
     while True:
         while not pipe.poll():

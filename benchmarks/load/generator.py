@@ -126,8 +126,7 @@ class Generator:
 def _generate(pipe: Connection, settings: Settings, plan: Plan, topic: str) -> None:
     try:
         writer = doors.open_writer(settings)
-        for number, (who, body) in enumerate(plan.before()):
-            _append(writer, topic, who, line(plan.run, f"known-{number}", body, round(time.time() * 1000)))
+        _append_known(writer, topic, plan)
         if not writer.flush(START_SECONDS_MAX):
             raise GeneratorFailed("the log does not take what must be known beforehand")
         pipe.send(("ready", None))
@@ -187,15 +186,25 @@ def generate(writer: Writer, topic: str, plan: Plan, began_ms: int) -> Sent:
     )
 
 
-def rush(settings: Settings, plan: Plan, events: int, topic: str = CLICKS) -> float:
-    """Append so many of the plan as fast as the log takes them, as of now; how long that took."""
+def rush(settings: Settings, plan: Plan, events: int, topic: str = CLICKS, *, known: bool = True) -> float:
+    """Append so many of the plan as fast as the log takes them, as of now; how long that took.
+
+    `known`: with what must be known beforehand.
+    """
     writer = doors.open_writer(settings)
+    if known:
+        _append_known(writer, topic, plan)
     began = time.perf_counter()
     for number, planned in zip(range(events), plan, strict=False):
         _append(writer, topic, planned.who, line(plan.run, f"rush-{number}", planned.body, round(time.time() * 1000)))
     writer.flush(60)
     writer.close()
     return time.perf_counter() - began
+
+
+def _append_known(writer: Writer, topic: str, plan: Plan) -> None:
+    for number, (who, body) in enumerate(plan.before()):
+        _append(writer, topic, who, line(plan.run, f"known-{number}", body, round(time.time() * 1000)))
 
 
 def _append(writer: Writer, topic: str, who: str, value: bytes) -> None:

@@ -45,6 +45,7 @@ WORKLOADS = (
     Workload("long-tail", "Few customers do much and most do little (Zipf, exponent 1.1).", choice=LongTail()),
     Workload("hot-key", "One customer, a bot, does half of all; what is timed are the others.", choice=HotKey()),
 )
+AMONG_PARKED = Workload("parked", "The steady load, without orders.", mix=Mix(mail_every=5, carts=0.2, orders=0))
 REPLAY = "replay"
 REPLAY_SAYS = "A recorded topic or a JSON lines file of your own, at its own pace (--file, --speed)."
 
