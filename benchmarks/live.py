@@ -19,6 +19,8 @@ from typing import Any, Self
 
 from config.load import load
 from config.settings import Settings
+from flows import worker_doors as doors
+from state.records import TopicPartition
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS_MAX = 180.0
@@ -191,6 +193,22 @@ class Live:
         since = time.time() + 3.5  # by then it has looked at the ends again
         self.wait(lambda: time.time() >= since and self.has_settled, seconds, "done with what is in the log")
 
+    def await_end(self, seconds: float) -> None:
+        """Wait until all that is in the inputs now is taken in; within a second of when it is, as the workers tell."""
+        reader = doors.open_reader(self.settings, "benchmark")
+        try:
+            ends = reader.ends(doors.find_partitions(reader, doors.input_topics(self.settings)))
+        finally:
+            reader.close()
+        self.wait(lambda: self._has_read(ends), seconds, "done with what is in the log")
+
+    def _has_read(self, ends: Mapping[TopicPartition, int]) -> bool:
+        reads: dict[str, int] = {}
+        for name in self.workers:
+            for place, read in self.told(name).get("read", {}).items():
+                reads[place] = max(read, reads.get(place, read))
+        return all(reads.get(f"{tp.topic}/{tp.partition}", 0) >= end for tp, end in ends.items())
+
     def use(self, process: str) -> Use:
         """Of `worker-0`, `courier-0`, …"""
         pid = self.told(process)["pid"]
@@ -198,10 +216,6 @@ class Live:
         status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         rss, most = (int(status[field].split()[0]) / 1024 for field in ("VmRSS", "VmHWM"))
         return Use((int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK"), rss, most)
-
-    def read_so_far(self) -> int:
-        """How many records of the inputs the workers have taken in, all partitions together."""
-        return sum(sum(self.told(name).get("read", {}).values()) for name in self.workers)
 
     def parked(self) -> int:
         """How many customers rest at a wait."""

@@ -25,7 +25,7 @@ from benchmarks.repetition import Repetition, repeat
 from benchmarks.reports.report import Measure
 from benchmarks.sink import Sink
 from benchmarks.suite.restart import size_mib
-from benchmarks.suite.stage import Gathered, Stage, doubts, percentile_measures
+from benchmarks.suite.stage import SHORT, Gathered, Stage, doubts, percentile_measures
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 BYTES_A_CUSTOMER = 700
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
                 print(fault)
                 found.warnings.append(fault)
                 continue
-            stage = Stage(folder, sink.port, bench.SHORT, _tell)
+            stage = Stage(folder, sink.port, SHORT, _tell)
             done.append(measure(stage, customers, asked.rush, asked.rate, asked.seconds, asked.repeat))
             found += of_size(done[-1])
     found += compared(done)
@@ -132,7 +132,7 @@ def cost_of_an_event(live: Live, load: Load, events: int) -> float:
     live.settle(RUSH_SECONDS_MAX)
     before = live.use("worker-0").cpu_seconds
     rush(live.settings, replace(load, seed=load.seed + 1, run=f"{load.run}-2"), events)
-    live.settle(RUSH_SECONDS_MAX)
+    live.await_end(RUSH_SECONDS_MAX)
     return 1e6 * (live.use("worker-0").cpu_seconds - before) / events
 
 
