@@ -77,6 +77,9 @@ def test_a_file_that_is_not_utf8_is_told_so(tmp_path: Path) -> None:
         load(tmp_path / "shop.toml", {})
 
 
+SECRETS = f'secrets = ["whsec_{"A" * 44}"]\n'
+
+
 @pytest.mark.parametrize(
     ("text", "way_out"),
     [
@@ -123,6 +126,9 @@ def test_a_setting_where_a_section_belongs_is_told_so(tmp_path: Path) -> None:
         '[kafka]\nsecurity = { protocol = "PLAINTEXT", sasl_password = "hush-hush" }',
         '[send]\nallow = "hush-hush@shop.example"',
         '[send]\nallow = ["hush-hush"]',
+        '[webhook]\nsecrets = ["whsec_hush-hush"]',
+        '[webhook]\nsecrets = ["aHVzaCBodXNoIGh1c2ggaHVzaCBodXNoIGh1c2g="]',
+        "[sms]\ntoken = { hush = 1 }",
     ],
 )
 def test_no_fault_quotes_a_secret_or_an_address(text: str, tmp_path: Path) -> None:
@@ -136,6 +142,19 @@ def test_no_fault_quotes_a_secret_or_an_address(text: str, tmp_path: Path) -> No
         ('[smtp]\nusername = "shop"', "smtp.username", "smtp.password is empty"),
         ('[smtp]\npassword = "x"', "smtp.password", "smtp.username is empty"),
         ('[smtp]\nhost = "mail.shop.example"\nusername = "u"\npassword = "x"', "smtp.security", "in the clear"),
+        ('[smtp_backup]\nusername = "u"', "smtp_backup.host", "is empty"),
+        ('[smtp_backup]\nhost = "localhost"\nusername = "u"', "smtp_backup.username", "password is empty"),
+        ('[sms]\nprovider = "twilio"\naccount = "AC0"\ntoken = "x"', "sms.provider", "sms.sender is empty"),
+        ('[sms]\nprovider = "json"\nsender = "Shop"', "sms.provider", "sms.url is empty"),
+        ('[sms]\nurl = "http://sms.example"', "sms.url", "in the clear"),
+        ('[push]\nprovider = "fcm"', "push.provider", "push.service_account_file is empty"),
+        ('[push]\nprovider = "json"\nurl = "http://push.example"', "push.url", "in the clear"),
+        ('[webhook]\nendpoints = { crm = "https://crm.example" }', "webhook.endpoints", "webhook.secrets is empty"),
+        (f'[webhook]\n{SECRETS}endpoints = {{ crm = "http://crm.example" }}', "webhook.endpoints", "crm at an http"),
+        ('[webhook]\nendpoints = { crm = "crm.example" }', "webhook.endpoints", "crm is something which is not a web"),
+        ('[webhook]\nendpoints = { "the crm" = "https://crm.example" }', "webhook.endpoints", "is no name"),
+        ('[webhook]\nprivate_networks = ["10.0.0.1/8"]', "webhook.private_networks", "is no network"),
+        ('[webhook]\nhttps_only = "no"', "webhook.https_only", "neither true nor false"),
         ('[http]\nlisten = "0.0.0.0:9464"', "metrics.listen", "where http.listen is already"),
         ('source = "kafka"\n[kafka]\ntopics = []', "kafka.topics", "nothing to read"),
         ('[kafka]\ntopics = ["clicks", "decisions"]', "kafka.topics", "Impuls itself writes"),

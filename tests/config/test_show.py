@@ -18,13 +18,25 @@ def test_what_is_shown_reads_back_as_the_same_settings(tmp_path: Path) -> None:
         "IMPULS_START__AT": "2026-11-23T10:00:00Z",
         "IMPULS_SMTP__SENDER": '"Sklep \\"Żuk\\"" <hello@shop.example>',
         "IMPULS_METRICS__LISTEN": "none",
-        "IMPULS_SEND__ALLOW": "anna@shop.example",
+        "IMPULS_SEND__ALLOW": "anna@shop.example,+48600100200",
+        "IMPULS_WEBHOOK__HTTPS_ONLY": "false",
+        "IMPULS_WEBHOOK__PRIVATE_NETWORKS": "10.0.0.0/8,fd00::/8",
+        "IMPULS_SMTP_BACKUP__HOST": "mx2.shop.example",
     }
     settings = load(None, environ)
     file = tmp_path / "shown.toml"
     file.write_text(show(settings), encoding="utf-8")
     assert load(file, {}) == settings
     assert settings != Settings()
+
+
+def test_endpoints_are_shown_as_a_table() -> None:
+    addresses = {"crm": "https://crm.shop.example/in?v=1", "erp-2": "https://erp.shop.example"}
+    environ = {
+        "IMPULS_WEBHOOK__SECRETS": f"whsec_{'A' * 44}",
+        "IMPULS_WEBHOOK__ENDPOINTS": "{ " + ", ".join(f'{n} = "{at}"' for n, at in addresses.items()) + " }",
+    }
+    assert tomllib.loads(show(load(None, environ)))["webhook"]["endpoints"] == addresses
 
 
 def test_every_setting_is_shown() -> None:
@@ -38,6 +50,8 @@ def test_secrets_are_masked() -> None:
     environ = {
         "IMPULS_SMTP__USERNAME": "shop",
         "IMPULS_SMTP__PASSWORD": "hush",
+        "IMPULS_SMS__TOKEN": "hush",
+        "IMPULS_WEBHOOK__SECRETS": "whsec_aHVzaCBodXNoIGh1c2ggaHVzaCBodXNoIGh1c2ggMTI=",
         "IMPULS_KAFKA__SECURITY__PROTOCOL": "SASL_SSL",
         "IMPULS_KAFKA__SECURITY__SASL_MECHANISM": "PLAIN",
         "IMPULS_KAFKA__SECURITY__SASL_USERNAME": "shop",
@@ -46,6 +60,7 @@ def test_secrets_are_masked() -> None:
     }
     shown = show(load(None, environ))
     assert "hush" not in shown
+    assert "aHVz" not in shown
     assert 'password = "***"' in shown
     assert 'sasl_password = "***"' in shown
 

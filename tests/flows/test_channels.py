@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 from tests.connectors.http_servers import Says, Site, http_server
-from tests.flows.commands import ROOT
+from tests.flows.commands import ROOT, impuls
 from tests.flows.deployments import running, until
 from tests.flows.test_cli import HOUR, NO_LIMITS, ago, identify, track
 
@@ -66,3 +67,52 @@ def test_an_order_is_told_by_text_message(tmp_path: Path) -> None:
             assert asked.headers["idempotency-key"] == f"{message_id}-0"
             assert asked.headers["authorization"] == "Bearer t0ken"
             assert deployment.stop() == 0, deployment.log()
+
+
+ALL = """
+from collections.abc import Mapping
+from typing import Any
+
+from operators.flow import Flow, Template, on, send
+from state.customer import Customer
+from state.events import OrderCompleted
+
+
+def order(event: OrderCompleted, customer: Customer) -> Mapping[str, Any]:
+    return {"order_id": event.order_id}
+
+
+push = Template("push", order, channel="push", kind="transactional")
+text = Template("text", order, channel="sms", kind="transactional")
+mail = Template("mail", order, kind="transactional")
+to_crm = Template("to_crm", order, channel="webhook", kind="transactional", to="crm")
+FLOWS = [Flow("orders", enter=on(OrderCompleted), steps=[send(push, otherwise=[text, mail]), send(to_crm)])]
+"""
+WORDS = {"push_title__push": "Thanks", "push_body__push": "Order {{ order_id }}", "sms__text": "Order {{ order_id }}"}
+WORDS |= {"subject__mail": "Thanks", "body__mail": "Order {{ order_id }}"}
+SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, 32 bytes.").decode()
+
+
+def test_check_says_what_flows_send_and_nobody_takes_or_words(tmp_path: Path) -> None:
+    shop(tmp_path, ALL, sms__push="files of another channel", sms__text="Dziękujemy {{ order_id }}")
+    (tmp_path / "impuls.toml").write_text('flows = "shop_flows"\n')
+    found = impuls("check", "--config", tmp_path / "impuls.toml", path=tmp_path)
+    assert found.code == 2
+    facts = [
+        '"push" by push, and its files are for sms',
+        'sends "mail", and there is no folder of that name',
+        'sms.provider is "none", while flow "orders" sends "text" by sms',
+        'push.provider is "none", while flow "orders" sends "push" by push',
+        'sends "to_crm" to "crm", which is not there',
+    ]
+    assert [fact for fact in facts if fact not in found.err] == []
+    assert f"{len(facts)} faults." in found.err
+
+
+def test_check_counts_what_a_text_message_costs(tmp_path: Path) -> None:
+    shop(tmp_path, FLOWS, sms__on_its_way="Zamówienie {{ order_id }} w drodze")
+    settings = '[sms]\nprovider = "json"\nsender = "Shop"\nurl = "https://sms.example"\n'
+    (tmp_path / "impuls.toml").write_text(f'flows = "shop_flows"\n{settings}')
+    found = impuls("check", "--config", tmp_path / "impuls.toml", path=tmp_path)
+    assert found.code == 0, found.err
+    assert "sms on_its_way (en): 1 segment, 20 places of UCS-2 because of 'ó'" in found.out

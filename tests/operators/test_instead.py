@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 
 from operators.draw import mermaid, told
+from operators.explain import explain
 from operators.flow import Flow, FlowError, Template, hours, on, send, wait
 from operators.guards import Rules
+from operators.memory import Memory, Recalled, Taken
 from operators.program import Program, printed
-from operators.simulate import Simulation, Told, simulate
+from operators.simulate import Simulation, Told, decoded, simulate
 from state.customer import Customer, Traits
 from state.events import ConsentWithdrawn, OrderCompleted, ProductViewed
+from state.ids import Ids
 from state.instants import format_instant
 from state.messages import Delivery
+from state.records import TopicPartition
 from tests.operators.shards import HOUR, START, Desk, desk, identify, message, track
 
 NOW = hours(0)
@@ -126,10 +130,14 @@ def test_flows_that_have_no_other_way_keep_their_version() -> None:
 
 
 def visit(shop: Desk, at: int = START) -> None:
+    shop.events(*a_visit(at))
+
+
+def a_visit(at: int = START) -> list[dict[str, Any]]:
     who = identify("anna")
     who["traits"]["phone"] = "+48600100200"
     yes = [track("anna", START + n, "Consent Granted", channel=each, topic="marketing") for n, each in ENTRIES]
-    shop.events(who, *yes, track("anna", at + 10, "Product Viewed", product_id="p1"))
+    return [who, *yes, track("anna", at + 10, "Product Viewed", product_id="p1")]
 
 
 ENTRIES = list(enumerate(("sms", "email")))
@@ -243,3 +251,47 @@ def test_code_that_fails_for_the_other_message_is_set_aside_and_given_back(tmp_p
         shop.records([(b"anna", letter.value)], "internal")
         shop.clock_at(START + 2 * HOUR)
         assert decided(shop) == REFUSED
+
+
+def test_explain_tells_the_whole_way_as_the_store_holds_it(tmp_path: Path) -> None:
+    with desk(tmp_path, text_or_mail, wall=START + HOUR) as shop:
+        visit(shop)
+        shop.clock_at(START + HOUR)
+        answers(shop, "refused", detail="400 21614", permanent_address=True)
+        answers(shop, "accepted")
+        rows = {row.decision_id: Recalled(row, None) for row in shop.decided("anna")}
+        messages = [message(row) for row in shop.outbox("messages")]
+    wall, program = START + HOUR, Program([text_or_mail])
+    inputs = [Taken(wall, "clickstream", 0, n, decoded(each, wall)) for n, each in enumerate(a_visit())]
+    results: tuple[Any, Any] = ("refused", "accepted")
+    for number, (sent, result) in enumerate(zip(messages, results, strict=True)):
+        gone = result == "refused"
+        told_of = Delivery(
+            message_id=sent.message_id,
+            at=format_instant(wall),
+            attempt=1,
+            provider="twilio",
+            result=result,
+            permanent_address=gone,
+        )
+        inputs.append(Taken(wall, "deliveries", 0, number, told_of))
+    marks = {TopicPartition("clickstream", 0): 100, TopicPartition("deliveries", 0): 100}
+    memory = Memory(customer="anna", inputs=inputs, decisions=rows, watermarks=marks)
+    entries = explain(
+        program,
+        Rules(),
+        Ids(b"secret"),
+        memory,
+        clock="live",
+        until=wall + 1000,
+        clock_now=wall + 1000,
+        wall_now=wall + 1000,
+    )
+    made = [(each.message, each.outcome, each.reason, each.stored) for each in entries if each.what == "decision"]
+    assert made == [
+        ("text", "send", "", "same"),
+        ("text", "replace", "refused", "same"),
+        ("mail", "send", "", "same"),
+    ]
+    assert "mail in its place" in [each.detail for each in entries if each.outcome == "replace"]
+    assert not [each for each in entries if each.what == "difference"]
