@@ -15,7 +15,7 @@ help:
 	@echo 'make bench                  the short suite, peers included; a report and RESULT {json}'
 	@echo 'make bench-scale            cost, p99, memory and disk from 10,000 to 10,000,000 customers; up to an hour'
 	@echo 'make bench-quick            latency, throughput, memory; ends with RESULT {json}'
-	@echo 'make prove KILLS=n SEED=s   fault proofs; ends with RESULT {json}'
+	@echo 'make prove KILLS=n SEED=s   kills under work and every other fault; ends with RESULT {json}'
 	@echo 'make lock                   write requirements.lock anew from pyproject.toml'
 
 venv:

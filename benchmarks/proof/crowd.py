@@ -65,11 +65,11 @@ class Appended(NamedTuple):
 
 
 class Crowd:
-    """Iterate for the events.  The same seed, start and tempo make the same ones."""
+    """Iterate for the events.  The same seed, start and tempo make the same ones; `before` begins their ids."""
 
-    def __init__(self, seed: int, start: int, tempo: Tempo) -> None:
+    def __init__(self, seed: int, start: int, tempo: Tempo, before: str = "") -> None:
         self._chance = random.Random(seed)
-        self._start, self._tempo = start, tempo
+        self._start, self._tempo, self._before = start, tempo, before
         self._number = 0
 
     def __iter__(self) -> Iterator[Appended]:
@@ -77,7 +77,7 @@ class Crowd:
         arrives, customer = self._start, 0
         while True:
             while not going or arrives <= going[0].at:
-                for each in self._life(f"c{customer}", arrives):
+                for each in self._life(f"{self._before}c{customer}", arrives):
                     heapq.heappush(going, each)
                 customer += 1
                 arrives += max(1, round(self._chance.expovariate(1 / self._tempo.arrival)))
@@ -132,12 +132,12 @@ class Crowd:
         return Appended(at, self._number, customer, whole)
 
 
-def last_word(at: int) -> Appended:
+def last_word(at: int, number: int = 0) -> Appended:
     """Somebody looks at something, long after all others: the replay clock goes on to there."""
     event = {
         "type": "track",
         "event": "Product Viewed",
-        "messageId": "the-last-word",
+        "messageId": f"the-last-word-{number}",
         "userId": "nobody",
         "timestamp": format_instant(at),
         "properties": {"product_id": "p5.25"},

@@ -11,8 +11,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,12 +21,16 @@ from config.settings import Settings
 from flows import worker_doors as doors
 from flows.supervisor_health import read_beat
 from flows.worker_process import settings_for
+from state.instants import format_instant
 from state.records import TopicPartition, TopicSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPULS = [sys.executable, "-c", "from flows.cli import main; main()"]
 READY_SECONDS_MAX = 300.0
 STOP_SECONDS_MAX = 60.0
+PORTS = range(20_000, 30_000)
+
+NO_LIMITS = 'marketing_cap = "none"\nquiet_hours = "none"\nmin_gap = "none"'
 
 Log = Literal["log", "kafka"]
 Clock = Literal["live", "replay"]
@@ -37,7 +42,10 @@ class Failed(RuntimeError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What is deployed.  `servers` is where Kafka is, when that is the log."""
+    """What is deployed.  `servers` is where Kafka is, when that is the log; `proxied` the same for `impuls run` alone.
+
+    `guards` are lines of that section; `environment` is added to that of the processes.
+    """
 
     log: Log
     clock: Clock
@@ -46,6 +54,11 @@ class Plan:
     shards: int = 64
     partitions: int = 8
     servers: str = ""
+    proxied: str = ""
+    guards: str = NO_LIMITS
+    durability: Literal["process", "power"] = "process"
+    smtp_timeout_seconds: float = 30.0
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,14 +71,14 @@ class Stopped:
 
 
 class Deployment:
-    """`folder` is made anew."""
+    """`folder` is made anew.  `wall` is what the processes' clocks show."""
 
-    def __init__(self, folder: Path, plan: Plan, smtp_port: int) -> None:
-        self.folder, self.plan = folder, plan
+    def __init__(self, folder: Path, plan: Plan, smtp_port: int, *, wall: Callable[[], float] = time.time) -> None:
+        self.folder, self.plan, self.wall = folder, plan, wall
         self.config = folder / "impuls.toml"
         self.said = folder / "impuls.jsonl"
         self.config.write_text(_configuration(folder, plan, smtp_port))
-        self.settings: Settings = settings_for(str(self.config))
+        self.settings = _ours(settings_for(str(self.config)), plan)
         self._run: subprocess.Popen[bytes] | None = None
         doors.make_topics(self.settings)
         if plan.log == "kafka":
@@ -76,13 +89,18 @@ class Deployment:
 
     # -- starting and stopping
 
-    def start(self) -> None:
+    def start(self, *, workers: int | None = None) -> None:
         """Start and wait until every worker has caught up with the results and every courier is there."""
+        self.launch(workers=workers)
+        self.await_ready()
+
+    def launch(self, *, workers: int | None = None) -> None:
+        """Start, and wait for nothing."""
+        self.plan = replace(self.plan, workers=workers or self.plan.workers)
         command = [*IMPULS, "run", "--config", str(self.config)]
         command += ["--workers", str(self.plan.workers), "--couriers", str(self.plan.couriers)]
         with self.said.open("ab") as out:
-            self._run = subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT, env=_environment())
-        self.await_ready()
+            self._run = subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT, env=_environment(self.plan))
 
     def await_ready(self) -> None:
         self.wait(lambda: self.ready, READY_SECONDS_MAX, "ready again")
@@ -96,6 +114,25 @@ class Deployment:
             if time.monotonic() > deadline:
                 raise Failed(f"not {what} within {seconds:.0f} seconds; see {self.said}")
             time.sleep(0.05)
+
+    def wait_for_end(self, seconds: float) -> int | None:
+        """The exit code of an `impuls run` that ends by itself within the time; None for one that goes on."""
+        assert self._run is not None
+        try:
+            code = self._run.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        self._run = None
+        return code
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send `impuls run` itself a signal."""
+        assert self._run is not None
+        self._run.send_signal(number)
+
+    @property
+    def is_running(self) -> bool:
+        return self._run is not None and self._run.poll() is None
 
     def stop(self) -> Stopped:
         """SIGTERM, and wait."""
@@ -134,7 +171,7 @@ class Deployment:
         if not set(self.names) <= pids.keys():
             return False
         beats = {name: self.beat(name) for name in self.names}
-        if any(beat.get("pid") != pids[name] or time.time() - beat["at"] > 5 for name, beat in beats.items()):
+        if any(beat.get("pid") != pids[name] or abs(self.wall() - beat["at"]) > 5 for name, beat in beats.items()):
             return False
         return all(beat.get("ready") for name, beat in beats.items() if name.startswith("worker"))
 
@@ -158,6 +195,11 @@ class Deployment:
         os.kill(pid, signal.SIGKILL)
         self.wait(lambda: self.pids().get(name) != pid, READY_SECONDS_MAX, f"rid of {name}")
         return True
+
+    def signal_child(self, pid: int, number: signal.Signals) -> None:
+        """A signal to one of the children, if it is still there."""
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
     def beat(self, name: str) -> dict[str, Any]:
         return read_beat(self.settings.data_dir / "run", name)
@@ -195,25 +237,37 @@ class Deployment:
         """Put some shards aside, keys left where they are.  Only while nothing runs."""
         numbers = sorted(chance.sample(range(self.plan.shards), count))
         for number in numbers:
-            shutil.copytree(self._shard(number), self.folder / "aside" / f"{number:03}")
+            shutil.copytree(self.shard(number), self.folder / "aside" / f"{number:03}")
         return numbers
 
     def put_back(self, numbers: list[int]) -> None:
         """Put those shards back as they were.  Only while nothing runs."""
         for number in numbers:
-            shutil.rmtree(self._shard(number))
-            shutil.move(self.folder / "aside" / f"{number:03}", self._shard(number))
+            shutil.rmtree(self.shard(number))
+            shutil.move(self.folder / "aside" / f"{number:03}", self.shard(number))
 
-    def _shard(self, number: int) -> Path:
+    def shard(self, number: int) -> Path:
         return self.settings.data_dir / "shards" / f"{number:03}"
 
     # -- what came of it
 
-    def decisions_in_store(self) -> list[bytes]:
-        """What `impuls decisions --json` shows."""
-        command = [*IMPULS, "decisions", "--json", "--config", str(self.config)]
-        done = subprocess.run(command, capture_output=True, cwd=ROOT, env=_environment(), check=True)
-        return done.stdout.splitlines()
+    def decisions_in_store(self, since: int = 0) -> list[bytes]:
+        """What `impuls decisions --json` shows, from this moment (ms) on.  Raises `Failed`."""
+        return self.impuls("decisions", "--json", "--since", format_instant(since)).splitlines()
+
+    def impuls(self, *arguments: str) -> bytes:
+        """What a command says.  Raises `Failed`."""
+        command = [*IMPULS, *arguments, "--config", str(self.config)]
+        done = subprocess.run(command, capture_output=True, cwd=ROOT, env=_environment(self.plan), check=False)
+        if done.returncode:
+            raise Failed(f"impuls {' '.join(arguments)} ended with {done.returncode}: {done.stderr.decode()[-600:]}")
+        return done.stdout
+
+    def said_since(self, place: int) -> list[dict[str, Any]]:
+        """What the processes logged from this byte on; a line that is no JSON as `event`."""
+        with self.said.open("rb") as said:
+            said.seek(place)
+            return [_line(raw) for raw in said.read().splitlines() if raw]
 
     def records(self, topic: str) -> list[bytes]:
         """All that is in a topic of ours."""
@@ -238,19 +292,22 @@ def _configuration(folder: Path, plan: Plan, smtp_port: int) -> str:
     return f"""# A proof: guards off, so that an oracle can tell what must be decided.
 data_dir = "{folder}/data"
 secret_file = "{folder}/secret"
+flows = "benchmarks.proof.flows_proved"
 source = "{plan.log}"
 clock = "{plan.clock}"
 shards = {plan.shards}
+durability = "{plan.durability}"
+[start]
+at = "earliest"
 [log]
 partitions = {plan.partitions}
 [kafka]
-bootstrap_servers = "{plan.servers or "127.0.0.1:19092"}"
+bootstrap_servers = "{plan.proxied or plan.servers or "127.0.0.1:19092"}"
 [guards]
-marketing_cap = "none"
-quiet_hours = "none"
-min_gap = "none"
+{plan.guards}
 [smtp]
 port = {smtp_port}
+timeout_seconds = {plan.smtp_timeout_seconds}
 [http]
 listen = "none"
 [metrics]
@@ -258,19 +315,37 @@ listen = "none"
 """
 
 
-def free_ports() -> int:
-    """A port that is free, as the next one is."""
+def free_ports(count: int = 2) -> int:
+    """The first of so many free ports in a row, below those that systems give to outgoing connections."""
     while True:
-        with socket.socket() as one, socket.socket() as next_one:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            if next_one.connect_ex(("127.0.0.1", port + 1)):
-                return port
+        first = random.choice(PORTS)
+        with ExitStack() as held:
+            try:
+                for port in range(first, first + count):
+                    held.enter_context(socket.create_server(("127.0.0.1", port)))
+            except OSError:
+                continue
+            return first
 
 
-def _environment() -> dict[str, str]:
+def _ours(settings: Settings, plan: Plan) -> Settings:
+    """The same, with the way to Kafka that nobody disturbs."""
+    if not plan.servers:
+        return settings
+    return replace(settings, kafka=replace(settings.kafka, bootstrap_servers=plan.servers))
+
+
+def _environment(plan: Plan) -> dict[str, str]:
     mine = {name: value for name, value in os.environ.items() if not name.startswith("IMPULS_")}
-    return {**mine, "PYTHONPATH": str(ROOT)}
+    return {**mine, "PYTHONPATH": str(ROOT), **plan.environment}
+
+
+def _line(raw: bytes) -> dict[str, Any]:
+    try:
+        line = json.loads(raw)
+    except ValueError:
+        line = None
+    return line if isinstance(line, dict) else {"event": raw.decode(errors="replace")}
 
 
 def _read(path: Path) -> bytes:

@@ -19,11 +19,18 @@ class Feed:
     """`start` it, `stop` it; then `events` are what was appended, in order.
 
     `due` says when (seconds since 1970) an event, the so-manieth, is to be appended; None: as soon as there is one.
+    `one_by_one`: not before the log has the one before, so that no outage can change their order.
     """
 
     def __init__(
-        self, deployment: Deployment, events: Iterable[Appended], due: Callable[[int, Appended], float] | None = None
+        self,
+        deployment: Deployment,
+        events: Iterable[Appended],
+        due: Callable[[int, Appended], float] | None = None,
+        *,
+        one_by_one: bool = False,
     ) -> None:
+        self._one_by_one = one_by_one
         self.events: list[dict[str, Any]] = []
         self.last_at = 0
         self.late_ms = 0.0
@@ -71,5 +78,7 @@ class Feed:
         value = json.dumps(each.event).encode()
         while not self._writer.send(CLICKS, each.customer.encode(), value):
             time.sleep(0.01)
+        if self._one_by_one and not self._writer.flush(FLUSH_SECONDS_MAX):
+            raise Failed("the log did not take an event")
         self.events.append(each.event)
         self.last_at = max(self.last_at, each.at)

@@ -15,15 +15,27 @@ from typing import IO, Literal, NamedTuple
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-Mode = Literal["accept", "temporary", "permanent", "drop", "away"]
+Mode = Literal["accept", "temporary", "later", "permanent", "bounce", "closing", "silent", "late", "drop", "away"]
+"""`temporary` and `bounce` refuse the recipient, `later` and `permanent` the mail, for now or for good; `closing` says
+421 and hangs up; `silent` never answers, `late` never once it has the mail, `drop` cuts then; `away` is not there."""
+TAKEN, NOT_SAID = 250, 0
 HOST = "127.0.0.1"
+SILENT_SECONDS = 60.0  # longer than a courier waits
 
 
 class Mail(NamedTuple):
-    """An accepted mail: when (seconds since 1970), and the local part of its Message-ID."""
+    """A mail the server has: when (seconds since 1970), the local part of its Message-ID, and what it answered.
+
+    Of a refused recipient, `message_id` is the address.
+    """
 
     at: float
     message_id: str
+    code: int = TAKEN
+
+    @property
+    def answered(self) -> bool:
+        return self.code != NOT_SAID
 
 
 class MailServer:
@@ -36,7 +48,12 @@ class MailServer:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.port = int(self._answer())
         self._mails: list[Mail] = []
+        self.refused: list[Mail] = []
         self._place = 0
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def be(self, mode: Mode) -> None:
         """Behave like this from now on; it does when this returns."""
@@ -53,7 +70,8 @@ class MailServer:
                 if not line.endswith(b"\n"):
                     break
                 self._place += len(line)
-                self._mails.append(Mail(*json.loads(line)))
+                mail = Mail(*json.loads(line))
+                (self._mails if mail.code in (TAKEN, NOT_SAID) else self.refused).append(mail)
         return self._mails
 
     def close(self) -> None:
@@ -83,19 +101,36 @@ class _Handler:
     ) -> str:
         if self.mode == "temporary":
             return "451 4.3.0 not now"
-        if self.mode == "permanent":
-            return "554 5.7.1 not here"
+        if self.mode == "bounce":
+            self._note(address, 550)
+            return "550 5.1.1 nobody of this name"
+        if self.mode == "closing":
+            assert isinstance(server.transport, asyncio.Transport)
+            asyncio.get_running_loop().call_later(0.01, server.transport.close)
+            return "421 4.3.2 closing"
+        if self.mode == "silent":
+            await asyncio.sleep(SILENT_SECONDS)
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 fine"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        content = envelope.content if isinstance(envelope.content, bytes) else b""
-        self._journal.write(json.dumps([time.time(), _message_id(content)]) + "\n")
-        self._journal.flush()
-        if self.mode == "drop":
+        id = _message_id(envelope.content if isinstance(envelope.content, bytes) else b"")
+        if self.mode in ("later", "permanent"):
+            self._note(id, 452 if self.mode == "later" else 554)
+            return "452 4.3.1 not now" if self.mode == "later" else "554 5.7.1 not wanted"
+        if self.mode in ("drop", "late"):
+            self._note(id, NOT_SAID)  # it has the mail and never says so
+            if self.mode == "late":
+                await asyncio.sleep(SILENT_SECONDS)
             assert isinstance(server.transport, asyncio.Transport)
-            server.transport.abort()  # it has the mail and never says so
+            server.transport.abort()
+            return "250 2.0.0 taken"
+        self._note(id, TAKEN)
         return "250 2.0.0 taken"
+
+    def _note(self, id: str, code: int) -> None:
+        self._journal.write(json.dumps([time.time(), id, code]) + "\n")
+        self._journal.flush()
 
 
 def _message_id(content: bytes) -> str:

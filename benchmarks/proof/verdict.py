@@ -6,16 +6,18 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from benchmarks.proof.mail_server import Mail
+from benchmarks.proof.mail_server import NOT_SAID, Mail
 from state import decisions
 from state.decisions import Decision
 from state.instants import parse_instant
 from state.messages import Delivery
 from tests.flows import oracle
+
+Kind = Literal["lost", "wrong", "doubled", "unexplained"]
 
 SHOWN_MAX = 5
 IN_FLIGHT_SECONDS = 5.0  # from a mail's acceptance until its result is in the log, at the very most
@@ -33,12 +35,14 @@ class Verdict:
     mails_twice: int = 0
     withdrawn: int = 0
     retries_told_anew: int = 0
+    counts: Counter[Kind] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
 
-    def hold(self, promise: str, against: Iterable[object]) -> None:
+    def hold(self, promise: str, against: Iterable[object], kind: Kind = "wrong") -> None:
         """The promise holds when there is nothing against it."""
         found = list(against)
         if found:
+            self.counts[kind] += len(found)
             some = "; ".join(str(each) for each in sorted(found, key=str)[:SHOWN_MAX])
             self.broken.append(f"{promise}: {len(found)} times not, as in {some}")
 
@@ -77,9 +81,9 @@ def judge_decisions(
     verdict.hold(
         "store and topic tell the same of a decision", (id for id in known & seen if faces[id] != {stored[id]})
     )
-    verdict.hold("no decision is lost", set(oracle_says) - told.keys())
+    verdict.hold("no decision is lost", set(oracle_says) - told.keys(), "lost")
     verdict.hold("no decision is invented", told.keys() - set(oracle_says))
-    verdict.hold("nothing is decided twice", (each for each, times in told.items() if times > 1))
+    verdict.hold("nothing is decided twice", (each for each, times in told.items() if times > 1), "doubled")
 
 
 def _is_retry_of(id: str, raws: Sequence[bytes], rewound: Callable[[str], bool]) -> bool:
@@ -135,33 +139,44 @@ def judge_mails(
     courier_kills: Sequence[float],
     in_flight_max: int,
     put_off: Collection[str] = (),
+    excused: bool = False,
+    frozen: Sequence[tuple[float, float]] = (),
 ) -> None:
-    """Each message that was decided is accepted, and once but for what was in flight when a courier was killed.
+    """Each message that was decided is accepted, and once but for what was in flight when a courier was killed,
+    and what the mail server took without saying so.
 
-    `put_off` need not come: their customers moved on before they could be tried again.
+    `put_off` need not come: their customers moved on before they could be tried again, or the server refused them.
+    `excused`: the log was put back, and with it what couriers had told.  `frozen`: when the mail server said nothing.
     """
     stored = list(store)
     must = {message for message, last in final_decisions(stored).items() if last.outcome == "send"}
     wanted = {each.message_id for each in map(decisions.from_json, stored) if each.outcome == "send"}
-    accepted: dict[str, list[float]] = defaultdict(list)
+    accepted: dict[str, list[Mail]] = defaultdict(list)
     for mail in mails:
-        accepted[mail.message_id].append(mail.at)
+        silent = any(since - 0.2 <= mail.at <= until for since, until in frozen)
+        accepted[mail.message_id].append(mail._replace(code=NOT_SAID) if silent else mail)
     again = {id: times for id, times in accepted.items() if len(times) > 1}
-    unexplained = [id for id, times in again.items() if not _explained(times, courier_kills)]
+    unexplained = [id for id, times in again.items() if not excused and not _explained(times, courier_kills)]
     verdict.mails, verdict.mails_twice = len(accepted), sum(len(times) - 1 for times in again.values())
+    answered_twice = sum(one.answered for times in again.values() for one in times[:-1])
     verdict.withdrawn = len((must & set(put_off)) - accepted.keys())
-    verdict.hold("no mail is lost", must - accepted.keys() - set(put_off))
+    verdict.hold("no mail is lost", must - accepted.keys() - set(put_off), "lost")
     verdict.hold("no mail is invented", accepted.keys() - wanted)
-    verdict.hold("a mail comes twice only when its courier was killed while it was in flight", unexplained)
+    verdict.hold(
+        "a mail comes twice only when its courier was killed while it was in flight", unexplained, "unexplained"
+    )
     verdict.hold(
         f"a killed courier repeats at most the {in_flight_max} mails it may have in flight",
-        [verdict.mails_twice] if verdict.mails_twice > in_flight_max * len(courier_kills) else [],
+        [answered_twice] if not excused and answered_twice > in_flight_max * len(courier_kills) else [],
+        "unexplained",
     )
 
 
-def _explained(times: Sequence[float], kills: Sequence[float]) -> bool:
-    """Whether between any two acceptances of one mail a courier was killed, about when the first was."""
+def _explained(times: Sequence[Mail], kills: Sequence[float]) -> bool:
+    """Whether between any two acceptances of one mail a courier was killed, about when the first was; or whether the
+    first was never answered."""
     return all(
-        any(one - SERVER_SECONDS <= kill <= min(other, one + IN_FLIGHT_SECONDS) for kill in kills)
+        not one.answered
+        or any(one.at - SERVER_SECONDS <= kill <= min(other.at, one.at + IN_FLIGHT_SECONDS) for kill in kills)
         for one, other in pairwise(times)
     )

@@ -1,0 +1,218 @@
+"""One trial of a fault: a load of customers of its own, the harm, and the judgement of what came of them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.proof.crowd import DAYS, HOUR, MINUTE, MOMENTS, Appended, Crowd, last_word
+from benchmarks.proof.deployment import Deployment
+from benchmarks.proof.feed import Feed
+from benchmarks.proof.mail_server import MailServer
+from benchmarks.proof.verdict import Verdict, final_decisions, first_decisions, judge_decisions, judge_mails, withdrawn
+from tests.flows import oracle
+
+if TYPE_CHECKING:
+    from benchmarks.proof.stage import Stage
+
+Through = Callable[[Iterable[Appended]], Iterable[Appended]]
+
+PACE = 100.0  # events a second
+AHEAD_MS = 4 * 24 * HOUR  # replay: past the last wait of all
+SETTLE_SECONDS_MAX = 120.0
+QUIET_SECONDS = 1.2
+
+
+class Trial:
+    """`stage` is where; the customers' ids begin with `tag`."""
+
+    def __init__(self, stage: Stage, name: str, seed: int) -> None:
+        self.stage, self.name, self.seed = stage, name, seed
+        self.chance = random.Random(f"{name}/{seed}")
+        self.tag = f"{name}.{seed}."
+        self.verdict = Verdict()
+        self.notes: Counter[str] = Counter()
+        self.events: list[dict[str, Any]] = []
+        self.excused = False  # the log was put back, and with it what couriers had told
+        self.is_judged = False  # by the fault itself
+        self.rewound = False  # shards were put back
+        self.kills_under_work = 0
+        self.began_at = stage.next_start
+        self._mails_before = len(stage.mail.mails())
+        self._feed: Feed | None = None
+
+    # -- what a fault may use
+
+    @property
+    def deployment(self) -> Deployment:
+        return self.stage.deployment
+
+    @property
+    def mail(self) -> MailServer:
+        return self.stage.mail
+
+    def pause(self, least: float, most: float) -> None:
+        """Let the load go on for a while."""
+        time.sleep(self.chance.uniform(least, most))
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def kill(self, name: str) -> bool:
+        """`kill -9` one of the processes under work; whether it was there."""
+        was_ready = self.deployment.ready
+        self._note_kill(name)
+        there = self.deployment.kill(name)
+        self.kills_under_work += int(there and was_ready and self._feed is not None and self._feed.is_going)
+        return there
+
+    def end(self) -> None:
+        """`kill -9` all of it."""
+        self._note_kill("courier")
+        self.deployment.end()
+
+    def _note_kill(self, name: str) -> None:
+        if name.startswith("courier"):
+            self.stage.courier_kills.append(time.time())
+
+    def freeze_mail(self, least: float, most: float) -> None:
+        """Wait while the mail server is frozen: what it has then, and tells of later, nobody listens to any more."""
+        began = time.time()
+        self.pause(least, most)
+        self.stage.mail_frozen.append((began, time.time() + 0.5))
+
+    # -- the load
+
+    def so_far(self) -> list[dict[str, Any]]:
+        """The events that are in the log."""
+        return self.events + (list(self._feed.events) if self._feed is not None else [])
+
+    def decided_of(self, customers: Iterable[str], message: str) -> int:
+        """How many of these customers something was decided about, by this name."""
+        decided = {d.customer for d in first_decisions(self._mine(self.stage.decisions.read())) if d.message == message}
+        return len(decided & set(customers))
+
+    def start_load(self, pace: float = PACE, through: Through = iter) -> None:
+        """Customers of the trial's own begin to come, or go on where they were."""
+        crowd = Crowd(self.seed + len(self.events), self._starts_at(), self._tempo(), self.tag + f"{len(self.events)}-")
+        began = time.time()
+        live = self.stage.is_live
+
+        def due(number: int, each: Appended) -> float:
+            return each.at / 1000 - self.stage.offset if live else began + number / pace
+
+        self._feed = Feed(self.deployment, through(crowd), due, one_by_one=not live)
+        self._feed.start()
+
+    def _tempo(self) -> Any:
+        return MOMENTS if self.stage.is_live else DAYS
+
+    def _starts_at(self) -> int:
+        return round(self.stage.now() * 1000) if self.stage.is_live else self.stage.next_start
+
+    def stop_load(self) -> None:
+        """No more events for now; those that there are, are in the log."""
+        if self._feed is not None:
+            feed, self._feed = self._feed, None
+            feed.stop()
+            self.took(feed.events, feed.last_at)
+
+    def took(self, events: Iterable[dict[str, Any]], last_at: int) -> None:
+        """These are in the log."""
+        self.events += events
+        self.stage.next_start = max(self.stage.next_start, last_at + MINUTE)
+
+    def play_out(self) -> None:
+        """Let time go on until every wait of the trial's customers is over; live, their first."""
+        self.stop_load()
+        if self.stage.is_live:
+            self.stage.step(HOUR + MINUTE)
+        else:
+            self.stage.next_start += AHEAD_MS
+            self.stage.append([last_word(self.stage.next_start, self.stage.number())])
+            self.stage.next_start += HOUR
+
+    # -- the judgement
+
+    def expected(self) -> list[oracle.Expected]:
+        last = max((oracle.instant(each["timestamp"]) for each in self.events), default=0)
+        end = round(self.stage.now() * 1000) if self.stage.is_live else last + AHEAD_MS - HOUR
+        return oracle.expected(self.events, end - last)
+
+    def settle(self, seconds: float = SETTLE_SECONDS_MAX) -> bool:
+        """Whether all that is expected came, and nothing more for a moment."""
+        expected = self.expected()
+        deadline = time.monotonic() + seconds
+        quiet_since, seen = time.monotonic(), (-1, -1)
+        while time.monotonic() < deadline:
+            self.deployment.wait(lambda: True, 1, "there")
+            rows, mails = self.stage.decisions.read(), self.stage.mail.mails()
+            if (len(rows), len(mails)) != seen:
+                quiet_since, seen = time.monotonic(), (len(rows), len(mails))
+            elif time.monotonic() - quiet_since > QUIET_SECONDS and self._is_complete(expected):
+                return True
+            time.sleep(0.1)
+        return False
+
+    def _is_complete(self, expected: list[oracle.Expected]) -> bool:
+        mine = self._mine(self.stage.decisions.records)
+        if len({each.message_id for each in first_decisions(mine)}) < len(expected):
+            return False
+        must = {id for id, last in final_decisions(mine).items() if last.outcome == "send"}
+        return not (must - {mail.message_id for mail in self.stage.mail.mails()} - self._put_off(mine))
+
+    def judge(self) -> Verdict:
+        """What came of the trial's customers, against the oracle."""
+        topic = self._mine(self.stage.decisions.read())
+        stored = self._mine(self.deployment.decisions_in_store(self.began_at))
+        expected = self._as_bounced(self.expected(), stored)
+        judge_decisions(self.verdict, topic, stored, expected, lambda customer: self.rewound)
+        others = self.stage.known - {each.message_id for each in final_decisions(stored).values()}
+        mails = [mail for mail in self.mail.mails()[self._mails_before :] if mail.message_id not in others]
+        judge_mails(
+            self.verdict,
+            mails,
+            stored,
+            self.stage.courier_kills,
+            self.deployment.settings.courier.concurrency,
+            self._put_off(stored),
+            self.excused,
+            self.stage.mail_frozen,
+        )
+        self.stage.known |= {each.message_id for each in final_decisions(stored).values()}
+        return self.verdict
+
+    def _mine(self, raws: Iterable[bytes]) -> list[bytes]:
+        mark = f'"customer":"{self.tag}'.encode()
+        return [raw for raw in raws if mark in raw]
+
+    def _put_off(self, stored: list[bytes]) -> set[str]:
+        """Messages that the mail server refused for good, or that were not due any more when they could be retried."""
+        bounced = self._bounced()
+        firsts = first_decisions(stored)
+        refused = {mail.message_id for mail in self.mail.refused if mail.code == 554}
+        gone = withdrawn(self.stage.deliveries.read(), stored, self.events)
+        return refused | gone | {each.message_id for each in firsts if each.customer in bounced}
+
+    def _bounced(self) -> set[str]:
+        return {mail.message_id.partition("@")[0] for mail in self.mail.refused if mail.code == 550}
+
+    def _as_bounced(self, expected: list[oracle.Expected], stored: list[bytes]) -> list[oracle.Expected]:
+        """To whoever's address was refused for good, nothing is sent from then on; when that is, is the courier's."""
+        bounced = self._bounced()
+        if not bounced:
+            return expected
+        suppressed = {
+            (each.customer, each.message, oracle.instant(each.at))
+            for each in first_decisions(stored)
+            if each.reason == "suppressed"
+        }
+        return [
+            each._replace(outcome="skip", reason="suppressed")
+            if each.customer in bounced and (each.customer, each.message, each.at) in suppressed
+            else each
+            for each in expected
+        ]
