@@ -77,10 +77,15 @@ def _run(steps: tuple[Step[Any], ...], journey: Journey, last_wait: str) -> Move
             case Wait():
                 until = step.local.next_after(now, journey.time_zone) if step.local else now + step.at_most_ms
                 return Moved(step.name, until, intents)
-            case Send(template, others):
-                place = _place(template, last_wait, ordinals)
-                instead = tuple((each.name, _place(each, last_wait, ordinals)) for each in others) if others else ()
-                intents.append(Intent(template, place, last_wait, *tested, instead))
+            case Send():
+                name = step.template.name
+                ordinal = ordinals[name] = ordinals.get(name, 0) + 1
+                place = f"{last_wait}/{name}/{ordinal}"
+                if step.otherwise:
+                    instead = tuple((each.name, _place(each, last_wait, ordinals)) for each in step.otherwise)
+                    intents.append(Intent(step.template, place, last_wait, *tested, instead))
+                else:
+                    intents.append(Intent(step.template, place, last_wait, *tested))
             case Split():
                 ahead += reversed(_branch(step, journey))
             case Experiment():
