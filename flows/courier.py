@@ -13,11 +13,8 @@ from connectors.courier import MESSAGES, Courier
 from connectors.email import EmailProvider
 from connectors.lanes import Provider, calls_per_target
 from connectors.links import Links
-from connectors.push import PushProvider
-from connectors.sms import SmsProvider
 from connectors.templates import Templates
 from connectors.tokens import Tokens
-from connectors.webhook import WebhookProvider
 from flows import worker_doors as doors
 from flows.catalog import load
 from flows.worker_process import METRICS_BEATS, Beat, prepare, settings_for, told_by_supervisor
@@ -56,16 +53,22 @@ async def work(settings: Settings, courier: int, couriers: int) -> None:
 
 
 def providers_of(settings: Settings, templates: Templates, tokens: Tokens) -> dict[str, Provider]:
-    """Who brings messages to customers, by channel."""
+    """Who brings messages to customers, by channel.  The HTTP client is loaded where one needs it: it takes a while."""
     backup = settings.smtp_backup if settings.smtp_backup.host else None
     email = EmailProvider(settings.smtp, templates, tokens, settings.public_url, backup=backup)
     links = Links(tokens, settings.public_url, email.shop_name)
     providers: dict[str, Provider] = {"email": email}
     if settings.sms.provider != "none":
+        from connectors.sms import SmsProvider
+
         providers["sms"] = SmsProvider(settings.sms, templates, links, settings.courier.concurrency)
     if settings.push.provider != "none":
+        from connectors.push import PushProvider
+
         providers["push"] = PushProvider(settings.push, templates, links, settings.courier.concurrency)
     if settings.webhook.secrets:
+        from connectors.webhook import WebhookProvider
+
         providers["webhook"] = WebhookProvider(settings.webhook, calls_per_target(settings.courier.concurrency))
     return providers
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from config.settings import Settings
-from connectors.fcm import BadServiceAccount, ServiceAccount
 from connectors.segments import length
 from connectors.template_files import FORMS
 from connectors.templates import TemplateFaults, Templates
@@ -84,6 +83,9 @@ def _targets_missing(settings: Settings, sends: Iterable[tuple[str, Template[Any
 def _service_account(settings: Settings) -> Iterator[str]:
     file = settings.push.service_account_file
     if settings.push.provider == "fcm" and file is not None:
+        # Not loaded by commands that need no HTTP: its client takes a quarter of a second.
+        from connectors.fcm import BadServiceAccount, ServiceAccount
+
         try:
             ServiceAccount.load(file)
         except BadServiceAccount as error:

@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from connectors.network import BadUrl, target
-from connectors.webhook import derived, secret_bytes, secret_text
 from flows.cli.options import Config, audit, fail, settings_of
 
 
@@ -16,6 +14,10 @@ def webhook_secrets(
     config: Config = None,
 ) -> None:
     """The secrets that sign webhooks to a web address; the newest first."""
+    # Not loaded by other commands: the HTTP client takes a quarter of a second.
+    from connectors.network import BadUrl, target
+    from connectors.webhook import derived, secret_bytes, secret_text
+
     settings = settings_of(config)
     webhook = settings.webhook
     if not webhook.secrets:
