@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from flows.abandoned_cart import abandoned_cart
+from flows.browse_abandonment import browse_abandonment
 from flows.welcome import welcome
+from flows.windows import visit
 from operators.flow import Flow
 from operators.windows import Window
 
-FLOWS: list[Flow[Any]] = [abandoned_cart, welcome]
-WINDOWS: list[Window] = []
+FLOWS: list[Flow[Any]] = [abandoned_cart, welcome, browse_abandonment]
+WINDOWS: list[Window] = [visit]

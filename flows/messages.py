@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from flows.windows import visit
 from operators.flow import Template, hours
 from state.carts import CartChanged
 from state.customer import Customer
-from state.events import ConsentGranted
+from state.events import Event, ProductViewed
+from state.money import Money
+from state.products import Interest
+
+Content = Mapping[str, Any]
 
 
-def cart_content(cart: CartChanged, customer: Customer) -> Mapping[str, Any]:
+def greeting(_: Event, customer: Customer) -> Content:
+    return {"first_name": customer.first_name}
+
+
+def cart_content(cart: CartChanged, customer: Customer) -> Content:
     return {
         "first_name": customer.first_name,
         "cart": {
@@ -19,23 +28,37 @@ def cart_content(cart: CartChanged, customer: Customer) -> Mapping[str, Any]:
             "currency": cart.currency,
             "total_minor": cart.total.minor,
             "lines": [
-                {
-                    "product_id": line.product_id,
-                    "name": line.name,
-                    "quantity": line.quantity,
-                    "price_minor": line.price.minor if line.price is not None else None,
-                    "currency": line.price.currency if line.price is not None else "",
-                    "url": line.url,
-                    "image_url": line.image_url,
-                }
+                {"quantity": line.quantity, **shown(line.product_id, line.name, line.price, line.url, line.image_url)}
                 for line in cart.lines
             ],
         },
     }
 
 
-def greeting(_: ConsentGranted, customer: Customer) -> Mapping[str, Any]:
-    return {"first_name": customer.first_name}
+def viewed_products(view: ProductViewed, customer: Customer) -> Content:
+    """What she looked at during this visit, the last first, each product once."""
+    looked_at = dict.fromkeys(seen.value for seen in visit.of(customer, view.at)) or {view.product_id: None}
+    return {
+        "first_name": customer.first_name,
+        "products": [remembered(product, customer.interests.get(product)) for product in looked_at],
+    }
+
+
+def remembered(product: str, interest: Interest | None) -> Content:
+    known = interest or Interest()
+    return shown(product, known.name, known.price, known.url, known.image_url)
+
+
+def shown(product: str, name: str, price: Money | None, url: str, image_url: str) -> Content:
+    """A product as templates show it."""
+    return {
+        "product_id": product,
+        "name": name,
+        "price_minor": price.minor if price is not None else None,
+        "currency": price.currency if price is not None else "",
+        "url": url,
+        "image_url": image_url,
+    }
 
 
 cart_reminder = Template("cart_reminder", cart_content, within=hours(12))
@@ -44,3 +67,4 @@ cart_offer = Template("cart_offer", cart_content, within=hours(12))
 cart_last_call = Template("cart_last_call", cart_content, within=hours(12))
 welcome = Template("welcome", greeting)
 welcome_picks = Template("welcome_picks", greeting)
+browse_reminder = Template("browse_reminder", viewed_products, within=hours(12))

@@ -17,6 +17,7 @@ from state.ids import Ids
 
 
 def added(customer: Customer, event: ev.ProductAdded, _: Ids) -> tuple[Event, ...]:
+    customer.last_added_at = max(customer.last_added_at, event.at)
     cart = _open(customer, event)
     if cart is None:
         return ()

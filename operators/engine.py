@@ -17,7 +17,7 @@ from operators.effects import Effects, FlowFault, told
 from operators.flow import Flow
 from operators.guards import Rules
 from operators.journey import Intent, Journey, Moved
-from operators.observe import observe
+from operators.observe import folds_for, observe
 from operators.program import Program
 from operators.results import early_results, never_told, settle
 from operators.sending import Sending, Turn
@@ -58,6 +58,7 @@ class Engine:
         self._rules = rules
         self._ids = ids
         self._breaker = breaker
+        self._folds = folds_for(program.listening)
         self._sending = Sending(program, rules, ids, breaker, clock=clock, sends=sends)
         self._graces = {
             flow.name: round(flow.grace.total_seconds() * 1000) if flow.grace else 0 for flow in program.flows
@@ -79,7 +80,7 @@ class Engine:
 
     def apply(self, customer: Customer, arrived: Arrived, wall: int, effects: Effects) -> None:
         event = arrived.event
-        facts = observe(customer, event, self._ids)
+        facts = observe(customer, event, self._ids, self._folds)
         if self._program.windows:
             windows.fold(self._program.windows, customer, event)
         turn: Turn | None = None
@@ -359,12 +360,12 @@ class Engine:
     ) -> bool:
         """Run a transition that calls a flow's own code; taken back as a whole when that code raises."""
         customer, effects = turn.customer, turn.effects
-        before = customer.passages, customer.pending, customer.sent, customer.early_results
+        before = customer.passages, customer.pending, customer.sent, customer.early_results, customer.told
         mark = effects.mark()
         try:
             transition()
         except Exception as error:
-            customer.passages, customer.pending, customer.sent, customer.early_results = before
+            customer.passages, customer.pending, customer.sent, customer.early_results, customer.told = before
             effects.take_back(mark)
             wait, rests, due = "", "", 0
             if isinstance(at, Passage):

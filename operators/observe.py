@@ -6,10 +6,10 @@ event's own is a correction: a late event changed what an earlier fact should ha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from operators import carts
+from operators import carts, products
 from state import events as ev
 from state.customer import Consent, Customer
 from state.events import Event
@@ -19,9 +19,10 @@ ALL = "*"
 _SOFT = ("soft", "transient", "temporary", "undetermined", "block")
 
 Fold = Callable[[Customer, Any, Ids], tuple[Event, ...]]
+Folds = Mapping[type[Event], Fold]
 
 
-def observe(customer: Customer, event: Event, ids: Ids) -> tuple[Event, ...]:
+def observe(customer: Customer, event: Event, ids: Ids, folds: Folds) -> tuple[Event, ...]:
     """Change the customer as the event says; the facts for flows, the event itself first."""
     at = event.at
     if not customer.events:
@@ -34,8 +35,24 @@ def observe(customer: Customer, event: Event, ids: Ids) -> tuple[Event, ...]:
         traits.locale, traits.locale_at = event.locale, at
     if event.time_zone and at >= traits.time_zone_at:
         traits.time_zone, traits.time_zone_at = event.time_zone, at
-    fold = _FOLDS.get(type(event))
+    fold = folds.get(type(event))
     return (event,) if fold is None else (event, *fold(customer, event, ids))
+
+
+def folds_for(listens: Callable[[type[Event]], object]) -> Folds:
+    """What these flows need to know of each kind of event; products are remembered only for those who ask."""
+    found = dict(_FOLDS)
+    if listens(ev.ProductViewed):
+        for kind, fold in _INTERESTS.items():
+            found[kind] = _both(found[kind], fold) if kind in found else fold
+    return found
+
+
+def _both(one: Fold, other: Fold) -> Fold:
+    def folded(customer: Customer, event: Any, ids: Ids) -> tuple[Event, ...]:
+        return one(customer, event, ids) + other(customer, event, ids)
+
+    return folded
 
 
 def _identified(customer: Customer, event: ev.Identified, _: Ids) -> tuple[Event, ...]:
@@ -136,4 +153,10 @@ _FOLDS: dict[type[Event], Fold] = {
     ev.ProductAdded: carts.added,
     ev.ProductRemoved: carts.removed,
     ev.OrderCompleted: carts.ordered,
+}
+
+_INTERESTS: dict[type[Event], Fold] = {
+    ev.ProductViewed: products.viewed,
+    ev.ProductAdded: products.carted,
+    ev.ProductRemoved: products.carted,
 }

@@ -34,6 +34,7 @@ ATTEMPTS_MAX = 200
 SENT_MAX = 64
 OUT_OF_REACH: frozenset[Reason] = frozenset({"no_address", "no_consent", "suppressed"})
 _MONTH_MS = 30 * 86_400_000
+_TOLD_MS = 400 * 86_400_000
 
 
 class Turn(msgspec.Struct):
@@ -109,6 +110,7 @@ class Sending:
             self.decide(turn, pending, moment, "skip", "no_content")
             return pending.message_id
         self.decide(turn, pending, moment, "send")
+        _note(turn.customer, template.name, moment)
         if template.kind == "marketing":
             self._count(turn, pending.message_id, moment, flow.priority)
         if self._sends and (self._rules.send_mode == "live" or _is_allowed(ask)):
@@ -266,3 +268,8 @@ def _next_quiet(minute: int, quiet_from: int, time_zone: str) -> int:
 def _exhausted(pending: Pending) -> Verdict | None:
     """On the replay clock lateness does not end retries; their number does."""
     return Verdict("skip", "expired") if pending.attempt >= ATTEMPTS_MAX else None
+
+
+def _note(customer: Customer, template: str, moment: int) -> None:
+    told = {name: at for name, at in customer.told.items() if at > moment - _TOLD_MS}
+    customer.told = {**told, template: moment}

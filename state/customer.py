@@ -14,6 +14,7 @@ from state.carts import Cart
 from state.ids import EVENT_HASH_BYTES
 from state.messages import Delivery
 from state.passages import NEVER, Passage, Pending
+from state.products import Interest
 
 RECENT_IDS_MAX = 256
 CARTS_MAX = 20
@@ -70,6 +71,9 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     wall_timer: int = NEVER
     stage: str = ""
     devices: dict[str, int] = {}  # push token → when it was registered last
+    last_added_at: int = 0  # when something was put in a cart
+    interests: dict[str, Interest] = {}  # products by id, the one touched last at the end
+    told: dict[str, int] = {}  # when each message (by template) was last decided to be sent
 
     def consent(self, channel: str, topic: str) -> Consent | None:
         return self.consents.get(f"{channel}/{topic}")
@@ -80,6 +84,12 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
 
     def cart(self, cart_id: str) -> Cart | None:
         return self.carts.get(cart_id)
+
+    def was_told(self, template: str, since: int) -> bool:
+        """Whether this message was decided to be sent to her after this moment, or is put off."""
+        return self.told.get(template, 0) > since or any(
+            each.template == template and not each.awaiting for each in self.pending
+        )
 
     def has_seen(self, event_hash: bytes) -> bool:
         """Whether an event with this hash is among the recent ones."""

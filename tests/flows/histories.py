@@ -11,8 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from flows.abandoned_cart import abandoned_cart
-from flows.welcome import welcome
+from flows import FLOWS, WINDOWS
 from state.instants import format_instant, parse_instant
 from tests.flows.oracle import DAY, Expected
 from tests.operators.shards import START, Desk, desk
@@ -128,9 +127,11 @@ class Stage:
 
 
 @contextmanager
-def stage(folder: Path) -> Iterator[Stage]:
+def stage(folder: Path, *names: str) -> Iterator[Stage]:
+    """A shard of these of the shipped flows, each alone with what it needs, or of all."""
+    flows = [flow for flow in FLOWS if flow.name in names or not names]
     far = parse_instant("9000-01-01T00:00:00Z")
-    with desk(folder, abandoned_cart, welcome, clock="replay", wall=far, publishes=False) as shop:
+    with desk(folder, *flows, clock="replay", wall=far, publishes=False, windows=WINDOWS) as shop:
         yield Stage(shop)
 
 

@@ -1,6 +1,6 @@
-"""What `abandoned_cart` and `welcome` ought to decide, worked out without any of the engine.
+"""What the shipped flows ought to decide, worked out without any of the engine.
 
-Plain loops over one visitor's events in order of time, in two passes: first what became of each of her
+Plain loops over one visitor's events in order of time; for carts in two passes: first what became of each of her
 carts and when, then which messages fall into the quiet between two changes.  It knows the meaning of the
 flows as the documentation tells it, without caps, quiet hours, holdout and suppression.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
@@ -21,6 +21,7 @@ DAY = 24 * HOUR
 DECIMALS = {"JPY": 0, "KWD": 3}
 Json = dict[str, Any]
 Timed = tuple[int, Json]
+Told = tuple[str, int, str, str]  # message, moment, outcome, reason
 
 
 class Expected(NamedTuple):
@@ -58,8 +59,10 @@ def instant(text: str) -> int:
     return round(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
 
 
-def expected(events: Iterable[Json], play_out: int, currency: str = "PLN") -> list[Expected]:
-    """All decisions up to `play_out` milliseconds after the last event, sorted."""
+def expected(
+    events: Iterable[Json], play_out: int, currency: str = "PLN", flows: Iterable[str] | None = None
+) -> list[Expected]:
+    """All decisions up to `play_out` milliseconds after the last event, sorted; of these flows, or of all."""
     by_visitor: dict[str, list[Timed]] = defaultdict(list)
     seen: set[tuple[str, str]] = set()
     last = 0
@@ -73,11 +76,15 @@ def expected(events: Iterable[Json], play_out: int, currency: str = "PLN") -> li
     found: list[Expected] = []
     for visitor, mine in by_visitor.items():
         mine.sort(key=lambda entry: entry[0])  # of the same instant, as they came
-        for message, due in cart_messages(mine, last + play_out, currency):
-            found.append(Expected(visitor, "abandoned_cart", message, due, *objection(mine, due)))
-        for message, due, after in welcomes(mine, last + play_out):
-            found.append(Expected(visitor, "welcome", message, due, *objection(mine, due, after)))
+        for flow in FLOWS if flows is None else flows:
+            for message, due, outcome, reason in FLOWS[flow](mine, last + play_out, currency):
+                found.append(Expected(visitor, flow, message, due, outcome, reason))
     return sorted(found)
+
+
+def abandoned_cart(mine: list[Timed], end: int, currency: str) -> Iterator[Told]:
+    for message, due in cart_messages(mine, end, currency):
+        yield message, due, *objection(mine, due)
 
 
 def cart_messages(mine: list[Timed], end: int, currency: str) -> Iterator[tuple[str, int]]:
@@ -141,20 +148,35 @@ def rounded(price: Any, currency: str) -> Decimal:
     return Decimal(str(price)).quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), rounding=ROUND_HALF_EVEN)
 
 
-def welcomes(mine: list[Timed], end: int) -> Iterator[tuple[str, int, int | None]]:
-    """Message, moment, and after which of her events it is decided where that is at once."""
+def welcome(mine: list[Timed], end: int, _: str) -> Iterator[Told]:
     for n, (at, event) in enumerate(mine):
         props = event.get("properties", {})
         if event.get("event") != "Consent Granted":
             continue
         if (props.get("channel") or "email", props.get("topic") or "marketing") != ("email", "marketing"):
             continue
-        yield "welcome", at, n
+        yield "welcome", at, *objection(mine, at, n)  # decided at once, after this of her events
         due = at + 3 * DAY
         bought = any(other.get("event") == "Order Completed" and at <= then <= due for then, other in mine)
         if not bought and due <= end:
-            yield "welcome_picks", due, None
+            yield "welcome_picks", due, *objection(mine, due)
         return
+
+
+def browse_abandonment(mine: list[Timed], end: int, _: str) -> Iterator[Told]:
+    views = [at for at, event in mine if event.get("event") == "Product Viewed"]
+    busy = [at for at, event in mine if event.get("event") in ("Product Added", "Order Completed")]
+    first, sent = 0, -8 * DAY
+    for n, at in enumerate(views):
+        if n == 0 or at > views[n - 1] + 2 * HOUR:
+            first = at
+        due = at + 2 * HOUR
+        if due > end or (n + 1 < len(views) and views[n + 1] <= due):
+            continue
+        if not any(first <= then <= due for then in busy) and sent <= due - 7 * DAY:
+            outcome, reason = objection(mine, due)
+            sent = due if outcome == "send" else sent
+            yield "browse_reminder", due, outcome, reason
 
 
 def objection(mine: list[Timed], due: int, after: int | None = None) -> tuple[str, str]:
@@ -174,3 +196,10 @@ def objection(mine: list[Timed], due: int, after: int | None = None) -> tuple[st
     if not email:
         return "skip", "no_address"
     return ("send", "") if agreed else ("skip", "no_consent")
+
+
+FLOWS: dict[str, Callable[[list[Timed], int, str], Iterable[Told]]] = {
+    "abandoned_cart": abandoned_cart,
+    "welcome": welcome,
+    "browse_abandonment": browse_abandonment,
+}

@@ -14,18 +14,19 @@ from tests.flows.histories import PLAY_OUT, Stage, additions_and_orders, in_orde
 from tests.flows.oracle import DAY, HOUR, expected, instant
 
 Json = dict[str, Any]
+FLOWS = ("abandoned_cart", "welcome")
 AFTER = {"cart_reminder": HOUR, "cart_reminder_2": DAY, "cart_offer": DAY, "cart_last_call": 3 * DAY}
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with stage(tmp_path_factory.mktemp("stage")) as open_stage:
+    with stage(tmp_path_factory.mktemp("stage"), *FLOWS) as open_stage:
         yield open_stage
 
 
 @given(history=in_order(), looks=st.sets(st.integers(1, 30)))
 def test_the_engine_decides_what_the_oracle_decides(shop: Stage, history: list[Json], looks: set[int]) -> None:
-    assert shop.play(history, sorted(looks)) == expected(history, PLAY_OUT)
+    assert shop.play(history, sorted(looks)) == expected(history, PLAY_OUT, flows=FLOWS)
 
 
 @given(history=one_hour(), chance=st.randoms(use_true_random=False))
@@ -33,7 +34,7 @@ def test_what_comes_in_any_order_within_the_hour_is_decided_alike(
     shop: Stage, history: list[Json], chance: Random
 ) -> None:
     shuffled = chance.sample(history, len(history))
-    assert shop.play(shuffled) == expected(history, PLAY_OUT)
+    assert shop.play(shuffled) == expected(history, PLAY_OUT, flows=FLOWS)
 
 
 @given(history=additions_and_orders(), chance=st.randoms(use_true_random=False), looks=st.sets(st.integers(1, 12)))

@@ -20,6 +20,7 @@ from operators.inputs import DELIVERIES, Progress, SubBatch
 from operators.program import Program
 from operators.retention import Keep
 from operators.shard import Shard, Surroundings
+from operators.windows import Window
 from state import decisions
 from state.decisions import Decision
 from state.decode import Decoder
@@ -90,9 +91,10 @@ def desk(
     keep: Keep | None = None,
     publishes: bool = True,
     rules: Rules | None = None,
+    windows: Sequence[Window] = (),
 ) -> Iterator[Desk]:
     """A shard of these flows, opened in this folder (again, where it was there before)."""
-    ids, program, breaker = Ids(b"secret"), Program(flows), Breaker()
+    ids, program, breaker = Ids(b"secret"), Program(flows, windows), Breaker()
     store = ShardStore.open(data_dir, 0, 1, resources=Resources.open(data_dir, cache_mib=4))
     time = Wall(wall)
     engine = Engine(program, rules or Rules(), ids, breaker=breaker, clock=clock)

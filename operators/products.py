@@ -1,0 +1,59 @@
+"""What product events leave behind in a customer's memory of products.
+
+The same for any order of the same events, but for which products are forgotten first.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from state import events as ev
+from state.customer import Customer
+from state.events import Event
+from state.ids import Ids
+from state.products import INTEREST_MS, INTERESTS_MAX, WORDS_MAX, Interest
+
+
+def viewed(customer: Customer, event: ev.ProductViewed, _: Ids) -> tuple[Event, ...]:
+    interest, at = _touched(customer, event), event.at
+    if at > interest.viewed_at:
+        interest.viewed_before_at, interest.viewed_at = interest.viewed_at, at
+    elif at > interest.viewed_before_at:
+        interest.viewed_before_at = at
+    return ()
+
+
+def carted(customer: Customer, event: ev.ProductEvent, _: Ids) -> tuple[Event, ...]:
+    """Put into a cart, or taken out of it: then too it was in there."""
+    interest = _touched(customer, event)
+    interest.in_cart_at = max(interest.in_cart_at, event.at)
+    return ()
+
+
+def _touched(customer: Customer, event: ev.ProductEvent) -> Interest:
+    """Her interest in the product, at the end of all, with the newest words."""
+    interests, product = customer.interests, event.product_id
+    interest = interests.pop(product, None)
+    if interest is None:
+        interest = Interest()
+        _forget(interests, event.at - INTEREST_MS)
+    if event.at >= interest.touched_at:
+        interest.price = event.price or interest.price
+        interest.name = event.name or interest.name
+        interest.url = event.url or interest.url
+        interest.image_url = event.image_url or interest.image_url
+    interests[product] = interest
+    if len(interests) > WORDS_MAX:
+        older = next(islice(reversed(interests.values()), WORDS_MAX, None))
+        if older.name or older.url:
+            older.name = older.url = older.image_url = ""
+    return interest
+
+
+def _forget(interests: dict[str, Interest], before: int) -> None:
+    """Make room for one more, and let go of what nobody will ask about."""
+    while interests:
+        product = next(iter(interests))
+        if len(interests) < INTERESTS_MAX and interests[product].touched_at >= before:
+            break
+        del interests[product]
