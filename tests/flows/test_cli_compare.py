@@ -24,8 +24,7 @@ UNBOUND = {"IMPULS_GUARDS__MARKETING_CAP": "none", "IMPULS_GUARDS__QUIET_HOURS":
 LATER_AND_KINDER = '''
 """The cart flow with a longer first wait and an offer for more people."""
 from decimal import Decimal
-from flows import messages
-from flows.welcome import welcome
+from flows import FLOWS as SHIPPED, WINDOWS, messages
 from operators.flow import Flow, days, hours, on, send, split, wait, when
 from state.carts import CartChanged, CartEmptied, CartEvent, CartOrdered
 
@@ -40,19 +39,17 @@ abandoned_cart = Flow(
            split(when(dear_or_loyal, send(messages.cart_offer)), otherwise=[send(messages.cart_reminder_2)]),
            wait("last_chance", days(2)), send(messages.cart_last_call)],
 )
-FLOWS = [abandoned_cart, welcome]
+FLOWS = [abandoned_cart, *(flow for flow in SHIPPED if flow.name != "abandoned_cart")]
 '''
 ALSO_GREETS = """
-from flows import messages
-from flows.abandoned_cart import abandoned_cart
+from flows import FLOWS as SHIPPED, WINDOWS, messages
 from flows.messages import greeting
-from flows.welcome import welcome
 from operators.flow import Flow, Template, on, send
 from state.events import ProductViewed
 
 hello = Template("hello", greeting)
 greets = Flow("greets", enter=on(ProductViewed), steps=[send(hello)])
-FLOWS = [abandoned_cart, welcome, greets]
+FLOWS = [*SHIPPED, greets]
 """
 
 
@@ -136,7 +133,7 @@ def test_a_longer_wait_and_a_kinder_condition_name_exactly_those_they_concern(sh
 
 
 def test_the_same_flows_change_nothing_for_anybody(shop: Path, tmp_path: Path) -> None:
-    same = "from flows import FLOWS\n"
+    same = "from flows import FLOWS, WINDOWS\n"
     total = compared(tmp_path, shop, same, "--json", **UNBOUND).lines()[-1]
     assert total["customers"]["changed"] == 0
     assert total["same"] > 100

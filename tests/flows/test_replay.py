@@ -58,7 +58,8 @@ def decisions(shop: Path) -> bytes:
 def test_a_replay_decides_what_the_oracle_decides(shop: Path, decisions: bytes) -> None:
     found = decided(shop.parent / "out" / "decisions.jsonl")
     assert {told.message for told in found} == {
-        *("welcome", "welcome_picks", "cart_reminder", "cart_reminder_2", "cart_offer", "cart_last_call")
+        *("welcome", "welcome_picks", "cart_reminder", "cart_reminder_2", "cart_offer", "cart_last_call"),
+        "browse_reminder",
     }
     assert {told.reason for told in found} == {"", "no_consent"}
     assert sorted(found) == expected(read(shop), 30 * DAY)
@@ -124,7 +125,7 @@ def test_months_of_a_real_shop_are_decided_as_the_oracle_does_with_one_worker_an
     one = played(retailrocket, retailrocket.parent / "one", "--batch-size", "5000")
     found = decided(retailrocket.parent / "one" / "decisions.jsonl")
     assert sorted(found) == expected(read(retailrocket), 30 * DAY)
-    assert {told.flow for told in found} == {"abandoned_cart", "welcome"}
+    assert {told.flow for told in found} == {"abandoned_cart", "welcome", "browse_abandonment"}
     assert played(retailrocket, retailrocket.parent / "two", "--workers", "2", "--batch-size", "5000") == one
 
 

@@ -23,7 +23,7 @@ from flows.catalog import load, template_texts
 from operators.program import templates as templates_of
 from state.carts import CartChanged, Line
 from state.customer import Customer, Traits
-from state.events import ConsentGranted
+from state.events import Event
 from state.money import Money
 from tests.connectors.couriers import message
 from tests.connectors.mail_servers import Mailbox, mail_server, settings
@@ -31,7 +31,8 @@ from tests.connectors.mail_servers import Mailbox, mail_server, settings
 FOLDER = Path(flows.__file__ or "").parent / "templates"
 TEMPLATES = Templates.load(FOLDER)
 CARTS = ("cart_reminder", "cart_reminder_2", "cart_offer", "cart_last_call")
-ALL = (*CARTS, "welcome", "welcome_picks")
+PRODUCTS = ("browse_reminder",)
+ALL = (*CARTS, *PRODUCTS, "welcome", "welcome_picks")
 LOCALES = ("en-GB", "pl-PL")
 HTML_BYTES_MAX = 90_000  # Gmail cuts mails at 102 kB
 
@@ -59,13 +60,13 @@ def customer(first_name: str = "Łucja") -> Customer:
 
 
 def content(name: str, first_name: str = "Łucja", lines: tuple[Line, ...] = LINES) -> dict[str, Any]:
-    given = (
-        messages.cart_content(cart(lines), customer(first_name))
-        if name in CARTS
-        else messages.greeting(
-            ConsentGranted(id="e1", customer="c1", at=0, channel="email", topic="marketing"), customer(first_name)
-        )
-    )
+    given: dict[str, Any] = dict(messages.greeting(Event(id="e1", customer="c1"), customer(first_name)))
+    if name in CARTS:
+        given |= messages.cart_content(cart(lines), customer(first_name))
+    if name in PRODUCTS:
+        given["products"] = [
+            messages.shown(line.product_id, line.name, line.price, line.url, line.image_url) for line in lines
+        ]
     ours = {"shop_url": "https://shop.example", "shop_name": "Shop", "unsubscribe_url": "https://shop.example/u/abc"}
     return {**given, **ours}
 
@@ -128,6 +129,15 @@ def test_prices_and_links_are_the_products_own(name: str) -> None:
     assert "javascript" not in text
 
 
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products_are_shown_with_their_own_prices_and_links(name: str) -> None:
+    text = render(name, "pl-PL").text.replace("\xa0", " ")
+    assert "* Buty <zimowe>\n  199,99 zł\n  https://shop.example/p1?a=1&b=2" in text
+    assert "* Produkt p2" in text
+    assert "500 JPY" in text
+    assert "javascript" not in text
+
+
 class Links(HTMLParser):
     """Every address in a page, and the images without a text."""
 
@@ -152,7 +162,7 @@ def test_in_html_only_web_addresses_are_links_and_every_image_has_a_text(name: s
     assert found.without_alt == 0
 
 
-@pytest.mark.parametrize("name", CARTS)
+@pytest.mark.parametrize("name", [*CARTS, *PRODUCTS])
 def test_products_names_are_text_and_not_html(name: str) -> None:
     html = render(name, "pl-PL").html or ""
     assert "<zimowe>" not in html
