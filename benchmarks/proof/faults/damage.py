@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.proof.deployment import Failed
 from benchmarks.proof.registry import Fault
 from benchmarks.proof.trial import Trial
+from flows.worker_stops import stop_flows
 
 LOOK_SECONDS_MAX = 60.0
 SETTLE_SECONDS = 30.0
@@ -78,6 +79,7 @@ def damaged(pattern: str) -> Callable[[Trial], None]:
             trial.deployment.stop()
         else:
             trial.end()
+        stop_flows(trial.deployment.settings.data_dir, ["no_such_flow"])
         files = _files(trial, pattern)
         if not files:
             raise Failed(f"there is no file like {pattern}")
