@@ -15,6 +15,7 @@ from pathlib import Path
 from config.settings import Settings
 from flows import worker_doors as doors
 from flows.catalog import Catalog
+from flows.worker_stops import stopped_flows
 from operators.counts import parked_in
 from state.files import write_whole
 from state.identity import identify
@@ -42,6 +43,7 @@ def plan(settings: Settings, catalog: Catalog, reader: Reader) -> Plan:
     origins = _origins(settings, reader, partitions)
     resources = Resources.open(settings.data_dir, cache_mib=8)
     identify(settings.data_dir, settings.shards)
+    stopped_flows(settings.data_dir)
     starts: dict[TopicPartition, tuple[int, int]] = {}
     parked: dict[tuple[str, str], int] = {}
 

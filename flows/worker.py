@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from state.ids import Ids
 from state.records import LogError, Reader, TopicPartition
 from state.secret import load_or_make
 from state.store import Resources, ShardStore
-from state.store_errors import StoreFull
+from state.store_errors import StoreFull, StoreRefused
 
 log = logging.getLogger("impuls.worker")
 ENDS_BEATS, COMMIT_BEATS = 3, 5
@@ -176,7 +177,8 @@ class Worker:
             if number % COMMIT_BEATS == 0:
                 self._commit()
             self._look_at_sources()
-            self._breaker.ask(stopped_flows(self._settings.data_dir))
+            with suppress(StoreRefused):  # damaged meanwhile: what was stopped stays so, and the next start says it
+                self._breaker.ask(stopped_flows(self._settings.data_dir))
 
     def _look_at_ends(self) -> None:
         assert self._source is not None

@@ -7,16 +7,25 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from state.files import write_whole
+from state.store_errors import StoreRefused
 
 FILE = "stopped-flows.json"
 
 
 def stopped_flows(data_dir: Path) -> frozenset[str]:
+    """Raises `StoreRefused` for a file that is not as it was written: a flow that was stopped must not run again."""
+    path = data_dir / FILE
     try:
-        found = json.loads((data_dir / FILE).read_text())
-    except (FileNotFoundError, ValueError):
+        found = json.loads(path.read_text())
+    except FileNotFoundError:
         return frozenset()
-    return frozenset(str(name) for name in found) if isinstance(found, list) else frozenset()
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        raise StoreRefused(
+            f"{path}: this is no list of flows. Put it back from a backup, or remove it and stop flows anew."
+        )
+    return frozenset(str(name) for name in found)
 
 
 def stop_flows(data_dir: Path, flows: Iterable[str]) -> None:
