@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
-from benchmarks.proof import retailrocket
+from benchmarks.proof import outage, retailrocket
 from benchmarks.proof.broker import broker
 from benchmarks.proof.deployment import ROOT, Clock, Failed, Log, Plan
 from benchmarks.proof.faults import FAULTS
@@ -29,6 +29,7 @@ from benchmarks.proof.stage import NotHere, stage
 from benchmarks.proof.verdict import Verdict
 
 KILLS = "kills"
+OUTAGE = "smtp-outage"  # it takes a deployment of its own, and more than a minute
 KILLS_A_PROOF_MAX = 25
 SEEDS = 100_000  # trials of a seed, before they are those of the next
 
@@ -43,6 +44,8 @@ def main() -> int:
     results.begin({"commit": _commit(), "seed": asked.seed, "machine": _machine(), "versions": _versions()})
     if asked.faults in (["all"], [""]):
         _kill(asked, results, until - (until - began) * 0.5 if asked.minutes else until)
+    if OUTAGE in asked.faults or asked.faults in (["all"], [""]):
+        _go_without_mail(asked, results, until)
     _try_all(asked, chosen, results, until)
     results.json["runs"][-1]["seconds"] = round(time.monotonic() - began)
     results.save()
@@ -97,6 +100,24 @@ def _kill_under(asked: argparse.Namespace, results: Results, plan: Plan, seed: i
     again = f"--kills {kills} --seed {seed}"
     seconds = time.monotonic() - began
     results.add(name, verdict, kills=hits, seconds=seconds, notes={"kills": hits}, again=again)
+
+
+def _go_without_mail(asked: argparse.Namespace, results: Results, until: float) -> None:
+    """A mail server that goes away, comes back refusing, then serves; some messages expire, and memory stays flat."""
+    tried = results.json["faults"].get(OUTAGE, {}).get("tried", 0)
+    while tried < asked.times and time.monotonic() < until:
+        began, verdict = time.monotonic(), Verdict()
+        print(f"\n{OUTAGE}", flush=True)
+        with _folder(asked.keep, OUTAGE, tried) as folder:
+            try:
+                found = outage.run(folder, Plan("log", "live", shards=16, partitions=4))
+                verdict, notes = found.verdict, {"expired": found.expired, "retries": found.retries}
+            except (Failed, OSError) as error:
+                verdict.hold("the trial could be made", [error])
+                notes = {}
+        again = f"--faults {OUTAGE} --times 1"
+        results.add(OUTAGE, verdict, kills=0, seconds=time.monotonic() - began, notes=notes, again=again)
+        tried += 1
 
 
 # -- all other faults
@@ -189,7 +210,7 @@ def _arguments() -> argparse.Namespace:
     asked.add_argument("--keep", type=Path, help="a folder for data and logs, which stay there")
     found = asked.parse_args()
     found.times = found.times if found.times is not None else max(1, found.kills // 50)
-    unknown = set(found.faults) - {fault.name for fault in FAULTS} - {"all", ""}
+    unknown = set(found.faults) - {fault.name for fault in FAULTS} - {"all", "", OUTAGE}
     if unknown:
         asked.error(f"there is no fault {', '.join(sorted(unknown))}; see --help")
     return found
