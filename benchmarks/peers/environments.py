@@ -1,0 +1,55 @@
+"""A virtual environment for each peer, made on demand under `.local/peers/` from its own locked requirements.
+
+To take newer versions: write them in `requirements/NAME.in`, and compile it as `make lock` does the project's own.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+from benchmarks.machine import ROOT
+
+REQUIREMENTS = Path(__file__).parent / "requirements"
+SECONDS_MAX = 900.0
+
+
+class NotInstalled(RuntimeError):
+    """There can be no such environment here; the message says why."""
+
+
+def python_of(name: str) -> Path:
+    """The interpreter of the environment; made where it is missing, or no longer what the requirements say."""
+    folder = ROOT / ".local" / "peers" / name
+    requirements, stamp = REQUIREMENTS / f"{name}.txt", folder / "impuls.stamp"
+    wanted = sha256(requirements.read_bytes() + sys.version.encode() + str(folder).encode()).hexdigest()
+    python = folder / "bin" / "python"
+    if not (stamp.is_file() and stamp.read_text() == wanted and python.exists()):
+        print(f"installing {name} ...", flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        _uv("venv", "--python", sys.executable, str(folder))
+        _uv("pip", "sync", "--require-hashes", "--python", str(python), str(requirements))
+        stamp.write_text(wanted)
+    return python
+
+
+def version_of(name: str, package: str) -> str:
+    """As the requirements pin it."""
+    found = re.search(rf"^{re.escape(package)}==(\S+)", (REQUIREMENTS / f"{name}.txt").read_text(), re.MULTILINE)
+    assert found is not None, f"{package} is not in {name}.txt"
+    return found[1]
+
+
+def _uv(*arguments: str) -> None:
+    command = [sys.executable, "-m", "uv", "--quiet", *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise NotInstalled(f"not installed within {SECONDS_MAX:.0f} seconds") from error
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"uv ended with {done.returncode}"]
+        raise NotInstalled(lines[-1])
