@@ -7,9 +7,10 @@ from typing import Any
 from flows.abandoned_cart import abandoned_cart
 from flows.browse_abandonment import browse_abandonment
 from flows.welcome import welcome
+from flows.win_back import win_back
 from flows.windows import visit
 from operators.flow import Flow
 from operators.windows import Window
 
-FLOWS: list[Flow[Any]] = [abandoned_cart, welcome, browse_abandonment]
+FLOWS: list[Flow[Any]] = [abandoned_cart, welcome, browse_abandonment, win_back]
 WINDOWS: list[Window] = [visit]

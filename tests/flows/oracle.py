@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -179,6 +180,14 @@ def browse_abandonment(mine: list[Timed], end: int, _: str) -> Iterator[Told]:
             yield "browse_reminder", due, outcome, reason
 
 
+def win_back(mine: list[Timed], end: int, _: str) -> Iterator[Told]:
+    orders = sorted({at for at, event in mine if event.get("event") == "Order Completed"})
+    for at, again in pairwise([*orders, end + 1]):
+        for after, message in ((60, "win_back"), (90, "win_back_offer")):
+            if at + after * DAY < again:
+                yield message, at + after * DAY, *objection(mine, at + after * DAY)
+
+
 def objection(mine: list[Timed], due: int, after: int | None = None) -> tuple[str, str]:
     """What speaks against a marketing mail at this moment: no address, or no consent."""
     email, agreed = "", False
@@ -202,4 +211,5 @@ FLOWS: dict[str, Callable[[list[Timed], int, str], Iterable[Told]]] = {
     "abandoned_cart": abandoned_cart,
     "welcome": welcome,
     "browse_abandonment": browse_abandonment,
+    "win_back": win_back,
 }

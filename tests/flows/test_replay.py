@@ -125,7 +125,7 @@ def test_months_of_a_real_shop_are_decided_as_the_oracle_does_with_one_worker_an
     one = played(retailrocket, retailrocket.parent / "one", "--batch-size", "5000")
     found = decided(retailrocket.parent / "one" / "decisions.jsonl")
     assert sorted(found) == expected(read(retailrocket), 30 * DAY)
-    assert {told.flow for told in found} == {"abandoned_cart", "welcome", "browse_abandonment"}
+    assert {told.flow for told in found} == {"abandoned_cart", "welcome", "browse_abandonment", "win_back"}
     assert played(retailrocket, retailrocket.parent / "two", "--workers", "2", "--batch-size", "5000") == one
 
 

@@ -32,7 +32,7 @@ FOLDER = Path(flows.__file__ or "").parent / "templates"
 TEMPLATES = Templates.load(FOLDER)
 CARTS = ("cart_reminder", "cart_reminder_2", "cart_offer", "cart_last_call")
 PRODUCTS = ("browse_reminder",)
-ALL = (*CARTS, *PRODUCTS, "welcome", "welcome_picks")
+ALL = (*CARTS, *PRODUCTS, "welcome", "welcome_picks", "win_back", "win_back_offer")
 LOCALES = ("en-GB", "pl-PL")
 HTML_BYTES_MAX = 90_000  # Gmail cuts mails at 102 kB
 
