@@ -86,13 +86,14 @@ def make_topics(settings: Settings) -> None:
     if settings.source == "kafka":
         from connectors.kafka import create_topics
 
-        _take(settings)
+        check_that_nobody_uses(settings)
         specs = [TopicSpec(name, PARTITIONS, 1) for name in (*doors.input_topics(settings), MARK)]
         create_topics(settings.kafka.bootstrap_servers, settings.kafka.security, specs)
     doors.make_topics(settings)
 
 
-def _take(settings: Settings) -> None:
+def check_that_nobody_uses(settings: Settings) -> None:
+    """Raises `NotTaken` where topics of ours are there and no earlier benchmark made them."""
     reader = doors.open_reader(settings, MARK)
     try:
         if reader.partitions(MARK):
@@ -102,7 +103,7 @@ def _take(settings: Settings) -> None:
         reader.close()
     if there:
         raise NotTaken(
-            f"Kafka at {settings.kafka.bootstrap_servers}: it has the topics {', '.join(there)} already, and no mark "
+            f"the log at {settings.kafka.bootstrap_servers}: it has the topics {', '.join(there)} already, and no mark "
             "of an earlier benchmark. An Impuls may be at work there, and its couriers would send the benchmark's "
             "messages. Name another cluster; or measure the one that is at work with --no-start; or, if nobody else "
             f"uses these topics, make a topic called {MARK}."

@@ -55,7 +55,7 @@ def find_saturation(stage: Stage, live: Live) -> float:
 def worked_off_a_second(stage: Stage, live: Live) -> float:
     """Events of a burst, over the time until the last of their mails was accepted."""
     burst = float(stage.scale.burst)
-    load = replace(stage.load(burst, "burst", seconds=1.0), rate=burst, warm_seconds=0.0)
+    load = replace(stage.load(burst, "burst", seconds=2.0), rate=burst, warm_seconds=0.0)
     rush(live.settings, load, 0)  # those who will agree are known
     live.settle()
     watch = Watch(live.settings)
