@@ -24,6 +24,7 @@ from state.records import LogError
 from state.store_errors import StoreError
 
 SECONDS = 20.0
+LAST_SECONDS = 0.001  # so that the last event of a recording is in it
 
 app = typer.Typer(
     name="impuls-bench",
@@ -81,7 +82,7 @@ def run(
     """Run a workload, and write a report."""
     if (name == REPLAY) != (file is not None):
         raise typer.BadParameter(f"--file and the workload {REPLAY} go together.", param_hint="--file")
-    played = None if file is None else max(0.5, length_seconds(file) / speed - warm_seconds)
+    played = None if file is None else max(0.5, length_seconds(file) / speed - warm_seconds + LAST_SECONDS)
     asked = Asked(
         workload=workload(name) if file is None else Workload(REPLAY, REPLAY_SAYS),
         rate=rate,

@@ -101,12 +101,14 @@ def _rates(repetitions: list[Repetition]) -> Iterator[Measure]:
         better="more",
         values=[len(each.accepted) / each.sent.seconds for each in repetitions],
     )
-    yield Measure(
-        name="generator_behind_p99_ms",
-        says="how late the generator was, p99 (counted into the latencies)",
-        unit="ms",
-        values=[Histogram.read(each.sent.behind).percentile(0.99) for each in repetitions],
-    )
+    behind = [Histogram.read(each.sent.behind) for each in repetitions]
+    if all(map(len, behind)):
+        yield Measure(
+            name="generator_behind_p99_ms",
+            says="how late the generator was, p99 (counted into the latencies)",
+            unit="ms",
+            values=[each.percentile(0.99) for each in behind],
+        )
 
 
 def costs(repetitions: list[Repetition]) -> Iterator[Measure]:

@@ -60,7 +60,9 @@ class Sent:
 
     def warnings(self) -> Iterator[str]:
         """Where the load was not what it should have been."""
-        if self.unsent:
+        if not self.planned:
+            yield "nothing was due after the warm-up: nothing was measured"
+        elif self.unsent:
             yield (
                 f"could not keep its rate: {self.unsent:,} of {self.planned:,} events were not appended at all, since "
                 f"it was {self.ended_behind_ms / 1000:.1f} s behind at the end"

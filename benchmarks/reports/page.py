@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 from importlib.resources import files
-from itertools import groupby
 
 from benchmarks.figures import number
 from benchmarks.histograms import Histogram
@@ -120,8 +119,8 @@ def _percentiles(curves: list[Curve]) -> str:
 
 
 def _over_time(series: list[Series]) -> Iterator[str]:
-    for name, group in groupby(series, key=lambda each: each.chart):
-        found = list(group)
+    for name in dict.fromkeys(each.chart for each in series):
+        found = [each for each in series if each.chart == name]
         lines = [Line(each.name, list(zip(each.x, each.y, strict=True))) for each in found]
         values = [value for each in found for value in each.y if value is not None]
         ends = [each.x[-1] for each in found if each.x]

@@ -111,9 +111,7 @@ def test_two_sizes_are_measured_and_compared(tmp_path: Path, capsys: pytest.Capt
     assert told["p99_ratio"] > 0
     report = read(out)
     assert report.measure("parked_200_p99_ms") is not None
-    assert (
-        "<svg" not in out.with_suffix(".html").read_text()
-    )  # there are no curves to draw
+    assert "<svg" not in out.with_suffix(".html").read_text()  # there are no curves to draw
 
 
 @pytest.mark.timeout(180)
