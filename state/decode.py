@@ -252,14 +252,13 @@ def _event_time(wire: _Wire, now: int, clock: str) -> int | Rejected:
         return Rejected("naive_timestamp", "timestamp has no zone; write it in UTC, with a Z at its end")
     except (ValueError, OverflowError):
         return Rejected("bad_timestamp", "timestamp is not ISO 8601")
+    if OLDEST <= at <= now:
+        return at
     if at < OLDEST:
         return Rejected("timestamp_too_old", f"timestamp is before {format_instant(OLDEST)}")
-    if at > now:
-        if at > now + AHEAD_MAX:
-            return Rejected("timestamp_in_future", "timestamp is more than 24 hours ahead")
-        if clock == "live":
-            return now
-    return at
+    if at > now + AHEAD_MAX:
+        return Rejected("timestamp_in_future", "timestamp is more than 24 hours ahead")
+    return now if clock == "live" else at
 
 
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)
-_MS = timedelta(milliseconds=1)
 
 
 class NaiveInstant(ValueError):
@@ -23,16 +21,12 @@ def format_instant(at: int) -> str:
 
 def parse_instant(text: str) -> int:
     """Milliseconds of an ISO 8601 instant.  Raises `NaiveInstant` without a zone, else `ValueError`."""
-    if len(text) == 24 and text[23] == "Z":
-        # Nearly every time stamp has this one form; without a zone, numbers come out of it four times as fast.
-        moment = datetime.fromisoformat(text[:23])
-        if moment.tzinfo is None and text[10] == "T":
-            since = moment - _NAIVE_EPOCH
-            return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise NaiveInstant(text)
-    return (moment - _EPOCH) // _MS
+    # Of all ways from an aware datetime to a number this takes the fewest steps; exact to the microsecond
+    # for some three hundred years around 1970, and to the millisecond or so beyond.
+    return round(moment.timestamp() * 1_000_000) // 1000
 
 
 @lru_cache(maxsize=4096)

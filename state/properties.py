@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -65,6 +65,28 @@ class _Product(msgspec.Struct, gc=False):
     availability: bool | str | int | None = None
 
 
+_Ident = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_CHARS_MAX)]
+_Shown = Annotated[str, msgspec.Meta(max_length=TEXT_CHARS_MAX)]
+_Url = Annotated[str, msgspec.Meta(max_length=URL_CHARS_MAX)]
+
+
+class _TidyProduct(msgspec.Struct, gc=False, kw_only=True):
+    """A product as nearly every tracker writes it: its limits are checked as it is read, which is most of the work."""
+
+    product_id: _Ident
+    sku: Text = None
+    name: _Shown | None = None
+    price: Number = NO_NUMBER
+    quantity: Number = NO_NUMBER
+    currency: Text = None
+    category: _Shown | None = None
+    url: _Url | None = None
+    image_url: _Url | None = None
+    cart_id: _Ident | None = None
+    rating: Number = NO_NUMBER
+    availability: bool | str | int | None = None
+
+
 class _Order(msgspec.Struct, gc=False):
     order_id: Text = None
     checkout_id: Text = None
@@ -112,6 +134,7 @@ class _Traits(msgspec.Struct, gc=False):
 
 
 _product = msgspec.json.Decoder(_Product).decode
+_tidy_product = msgspec.json.Decoder(_TidyProduct).decode
 _order = msgspec.json.Decoder(_Order).decode
 _words = msgspec.json.Decoder(_Words).decode
 _traits = msgspec.json.Decoder(_Traits).decode
@@ -126,8 +149,12 @@ def ident(value: Text, field: str) -> str:
         return ""
     text = value if isinstance(value, str) else _number_text(value)
     if len(text) > ID_CHARS_MAX or not text.isprintable():
-        raise BadField(f"{field} is longer than {ID_CHARS_MAX} characters or has control characters")
+        raise _unreadable(field)
     return text
+
+
+def _unreadable(field: str) -> BadField:
+    return BadField(f"{field} is longer than {ID_CHARS_MAX} characters or has control characters")
 
 
 def shown(value: Text, limit: int = TEXT_CHARS_MAX) -> str:
@@ -205,33 +232,54 @@ def _product_id(product: _Product, field: str) -> str:
 
 def _product_event(kind: type[P]) -> Maker:
     def make(raw: msgspec.Raw, common: Common, _: Any) -> P:
-        product = _product(raw)
-        name, category, url, image_url = product.name, product.category, product.url, product.image_url
-        return kind(
+        try:
+            product = _tidy_product(raw)
+        except msgspec.ValidationError:
+            product = _tidied(_product(raw))
+        product_id, cart_id, price, quantity = product.product_id, product.cart_id, product.price, product.quantity
+        if not product_id.isprintable():
+            raise _unreadable("properties.product_id")
+        if cart_id is not None and not cart_id.isprintable():
+            raise _unreadable("properties.cart_id")
+        currency = _currency(product.currency, common.currency)
+        event = kind(
             id=common.id,
             customer=common.customer,
             at=common.at,
             locale=common.locale,
             time_zone=common.time_zone,
-            product_id=_product_id(product, "properties.product_id"),
-            name="" if name is None else shown(name),
-            price=_money(product.price, _currency(product.currency, common.currency), "properties.price"),
-            quantity=_quantity(product.quantity),
-            category="" if category is None else shown(category),
-            url="" if url is None else shown(url, URL_CHARS_MAX),
-            image_url="" if image_url is None else shown(image_url, URL_CHARS_MAX),
-            cart_id="" if product.cart_id is None else ident(product.cart_id, "properties.cart_id"),
-            **(_extras(kind, product) if more else _NOTHING),
+            product_id=product_id,
+            name=product.name or "",
+            price=None if price is NO_NUMBER else _money(price, currency, "properties.price"),
+            quantity=None if quantity is NO_NUMBER else _quantity(quantity),
+            category=product.category or "",
+            url=product.url or "",
+            image_url=product.image_url or "",
+            cart_id=cart_id or "",
         )
+        return msgspec.structs.replace(event, **_extras(kind, product)) if more else event
 
     more = kind in (events.ProductReviewed, events.ProductChanged)
     return make
 
 
-_NOTHING: dict[str, Any] = {}
+def _tidied(product: _Product) -> _TidyProduct:
+    return _TidyProduct(
+        product_id=_product_id(product, "properties.product_id"),
+        name=shown(product.name),
+        price=product.price,
+        quantity=product.quantity,
+        currency=product.currency,
+        category=shown(product.category),
+        url=shown(product.url, URL_CHARS_MAX),
+        image_url=shown(product.image_url, URL_CHARS_MAX),
+        cart_id=ident(product.cart_id, "properties.cart_id"),
+        rating=product.rating,
+        availability=product.availability,
+    )
 
 
-def _extras(kind: type[ProductEvent], product: _Product) -> dict[str, Any]:
+def _extras(kind: type[ProductEvent], product: _TidyProduct) -> dict[str, Any]:
     if kind is events.ProductReviewed:
         try:
             number = _decimal(bytes(product.rating))

@@ -218,3 +218,13 @@ def test_an_order_is_worth_what_it_says_else_what_is_in_it() -> None:
 def _customer(told: Event | Rejected) -> str:
     assert isinstance(told, Event)
     return told.customer
+
+
+def test_a_product_is_the_same_however_untidily_it_is_written() -> None:
+    tidy = {"product_id": "17", "name": "Shoe" * 256, "price": 9.9, "cart_id": "4", "category": "", "url": "u" * 2048}
+    untidy = {"sku": 17, "name": "Shoe" * 300, "price": "9.90", "cart_id": 4, "category": None, "url": "u" * 3000}
+    told = decoded(event(properties=tidy))
+    assert isinstance(told, ProductAdded)
+    assert told == decoded(event(properties=untidy))
+    for unreadable in ({"product_id": ""}, {"product_id": "a\x00"}, {"product_id": "1", "cart_id": "a\x00"}):
+        assert isinstance(decoded(event(properties=unreadable)), Rejected)
