@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from tests.connectors.http_servers import Says, Site, http_server
+from tests.connectors.http_servers import Asked, Says, Site, http_server
+from tests.connectors.mail_servers import Mailbox, mail_server
 from tests.flows.commands import ROOT, impuls
 from tests.flows.deployments import running, until
 from tests.flows.test_cli import HOUR, NO_LIMITS, ago, identify, track
@@ -91,6 +92,84 @@ FLOWS = [Flow("orders", enter=on(OrderCompleted), steps=[send(push, otherwise=[t
 WORDS = {"push_title__push": "Thanks", "push_body__push": "Order {{ order_id }}", "sms__text": "Order {{ order_id }}"}
 WORDS |= {"subject__mail": "Thanks", "body__mail": "Order {{ order_id }}"}
 SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, 32 bytes.").decode()
+
+
+def test_a_message_goes_the_first_way_that_reaches_her_and_the_crm_is_told_either_way(tmp_path: Path) -> None:
+    """Anna's telephone is gone, so she gets a text; Berta's takes it; Cyryl has nothing but an e-mail address."""
+
+    def pushes(asked: Asked) -> Says:
+        return Says(410 if asked.json["device"] == "annas-old-telephone" else 200)
+
+    push, sms, crm, mailbox = Site(pushes), Site(), Site(), Mailbox()
+    shop(tmp_path, ALL, **WORDS)
+    with (
+        http_server(push) as a,
+        http_server(sms) as b,
+        http_server(crm) as c,
+        mail_server(mailbox) as d,
+    ):
+        settings = f'''flows = "shop_flows"
+{NO_LIMITS}
+[smtp]
+port = {d}
+[sms]
+provider = "twilio"
+url = "http://127.0.0.1:{b}"
+account = "AC0"
+token = "x"
+sender = "+48600000000"
+[push]
+provider = "json"
+url = "http://127.0.0.1:{a}/push"
+[webhook]
+endpoints = {{ crm = "http://127.0.0.1:{c}/orders" }}
+secrets = ["{SECRET}"]
+https_only = false
+private_networks = ["127.0.0.0/8"]'''
+        with running(tmp_path, settings=settings, PYTHONPATH=f"{ROOT}:{tmp_path}") as deployment:
+            bought = {"products": [{"product_id": "p1"}]}
+            deployment.import_events(
+                identify("anna", ago(2 * HOUR), phone="+48600100200"),
+                track("anna", ago(2 * HOUR), "Device Registered", token="annas-old-telephone"),
+                identify("berta", ago(2 * HOUR), phone="+48600100201"),
+                track("berta", ago(2 * HOUR), "Device Registered", token="bertas-telephone"),
+                identify("cyryl", ago(2 * HOUR)),
+                *(track(who, ago(HOUR), "Order Completed", order_id=f"of-{who}", **bought) for who in NAMES),
+            )
+            assert until(lambda: len(crm.asked) == 3 and len(sms.asked) == 1 and len(mailbox.taken) == 1), (
+                deployment.log()
+            )
+            ways = {
+                who: [
+                    (row["message"], row["outcome"], row.get("reason", ""), row.get("replaced_by", ""))
+                    for row in deployment.decisions("--customer", who)
+                    if row["message"] != "to_crm"
+                ]
+                for who in NAMES
+            }
+            [anna] = impuls("customer", "anna", "--json", "--config", deployment.config, path=tmp_path).lines()
+            secrets = deployment.impuls("webhook-secrets", "http://partner.example/hooks")
+            assert deployment.stop() == 0, deployment.log()
+            told = deployment.log()
+    assert sorted(ways["anna"]) == [
+        ("push", "replace", "refused", "text"),
+        ("push", "send", "", ""),
+        ("text", "send", "", ""),
+    ]
+    assert ways["berta"] == [("push", "send", "", "")]
+    assert ways["cyryl"] == [
+        ("push", "replace", "no_address", "text"),
+        ("text", "replace", "no_address", "mail"),
+        ("mail", "send", "", ""),
+    ]
+    assert anna["devices"] == 0
+    assert {each.json["data"]["order_id"] for each in crm.asked} == {f"of-{who}" for who in NAMES}
+    assert secrets.code == 0
+    assert secrets.out.startswith("whsec_")
+    assert not [word for word in ("600100200", "telephone", "example.invalid", "of-anna") if word in told]
+
+
+NAMES = ("anna", "berta", "cyryl")
 
 
 def test_check_says_what_flows_send_and_nobody_takes_or_words(tmp_path: Path) -> None:
