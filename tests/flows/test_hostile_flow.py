@@ -62,6 +62,10 @@ FLOWS = [
 '''
 
 
+# The worker runs without couriers: nobody is asked to send anything.
+NOBODY_ANSWERS = '[sms]\nprovider = "json"\nurl = "http://127.0.0.1:9/messages"\nsender = "Poets"\ntoken = "t"\n'
+
+
 class Poets:
     """People who read poems, in the shop's log."""
 
@@ -75,7 +79,7 @@ class Poets:
         for person in people:
             self.number += 1
             base = {"userId": person, "timestamp": now}
-            known = {**base, "type": "identify", "messageId": f"i{self.number}", "traits": {"phone": f"+48-{person}"}}
+            known = {**base, "type": "identify", "messageId": f"i{self.number}", "traits": {"phone": "+48600100200"}}
             poem = {"type": "track", "event": "Poem Read", "messageId": f"p{self.number}", "properties": {"bad": bad}}
             rows += [(person.encode(), raw(known)), (person.encode(), raw({**base, **poem}))]
         self.worker.append("clickstream", rows)
@@ -102,7 +106,10 @@ def poets(tmp_path: Path) -> Iterator[Poets]:
     modules.mkdir()
     (modules / "poem_flows.py").write_text(MODULE)
     (modules / "broken").touch()
-    with running(tmp_path, "poem_flows", modules) as worker:
+    for template in ("fragile", "slow_first", "slow", "sturdy"):
+        (modules / "templates" / template).mkdir(parents=True)
+        (modules / "templates" / template / "sms.txt").write_text("{{ verse }}")
+    with running(tmp_path, "poem_flows", modules, NOBODY_ANSWERS) as worker:
         yield Poets(worker)
 
 
