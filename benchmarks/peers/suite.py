@@ -1,7 +1,7 @@
 """Runs the line-up over one broker, checks what each one wrote, and compares what it cost.
 
-Rounds, not blocks: each round runs everybody once, so that a machine that slows down does so for all.  Whoever's
-output is not what the oracle says has no speed.
+Rounds, not blocks: each round runs everybody once, so that a machine that slows down does so for all; whom no ratio
+needs is run in the first only.  Whoever's output is not what the oracle says has no speed.
 """
 
 from __future__ import annotations
@@ -67,9 +67,10 @@ def run(only: Sequence[str] = (), customers: int | None = None, repeat: int = 3)
         filled = {size: fill(servers, size, days[size]) for size in dict.fromkeys(peer.size for peer in chosen)}
         found: dict[str, list[Measured]] = {peer.name: [] for peer in chosen}
         faults: dict[str, str] = {}
+        compared = {name for pair in RATIOS.values() for name in pair}
         for number in range(repeat):
             for peer in chosen:
-                if peer.name not in faults:
+                if peer.name not in faults and (number == 0 or peer.name in compared):
                     print(f"  round {number + 1} of {repeat}: {peer.name}", flush=True)
                     try:
                         found[peer.name].append(checked(peer, filled[peer.size], folder / f"{peer.name}-{number}"))
