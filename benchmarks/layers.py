@@ -37,6 +37,7 @@ _LAYERS = {
     "state.decode.peek": READ,
     "state.decode": DECODE,
     "state.properties": DECODE,
+    "state.fields": DECODE,
     "state.money": DECODE,
     "operators.engine": MOVE,
     "operators.journey": MOVE,

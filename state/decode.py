@@ -13,8 +13,9 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from state.events import Event
+from state.fields import BadField
 from state.instants import NaiveInstant, format_instant, parse_instant
-from state.properties import CALLS, TRACKS, BadField, Common, device_token, known_zone, plain_track
+from state.properties import CALLS, TRACKS, Common, device_token, known_zone, plain_track
 
 SIZE_MAX = 32 * 1024
 DEPTH_MAX = 32

@@ -1,14 +1,10 @@
-"""What each kind of event carries in its properties, and how it becomes a typed event.
-
-Ids that are too long are refused, since a cut id would be another's; texts that are only shown are cut.
-"""
+"""What each kind of event carries in its properties, and how it becomes a typed event."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,20 +13,27 @@ import msgspec
 
 from state import events
 from state.events import Event, OrderEvent, OrderLine, ProductEvent
-from state.money import Money, money
+from state.fields import (
+    ID_CHARS_MAX,
+    NO_NUMBER,
+    TEXT_CHARS_MAX,
+    URL_CHARS_MAX,
+    BadField,
+    Number,
+    Text,
+    currency_of,
+    decimal_of,
+    ident,
+    money_of,
+    quantity_of,
+    shown,
+    unreadable,
+)
+from state.money import Money
 
-ID_CHARS_MAX = 256
-TEXT_CHARS_MAX = 1024
-URL_CHARS_MAX = 2048
 LINES_MAX = 100
-QUANTITY_MAX = 1_000_000
 INT_MAX = 2**63 - 1
-NUMBER_CHARS_MAX = 64
 _TOKEN = re.compile(r"[!-~]{8,4096}")
-
-
-class BadField(ValueError):
-    """A field that cannot be used; the text names it and says why, without its value."""
 
 
 class Common(msgspec.Struct, frozen=True, gc=False):
@@ -43,11 +46,6 @@ class Common(msgspec.Struct, frozen=True, gc=False):
     time_zone: str
     currency: str
     device: str = ""
-
-
-Text = str | int | float | None
-Number = msgspec.Raw  # read from its own text: exact, and looking the text up is cheaper than a Decimal's hash
-NO_NUMBER = msgspec.Raw(b"")
 
 
 class _Product(msgspec.Struct, gc=False):
@@ -144,85 +142,6 @@ Maker = Callable[[msgspec.Raw, Common, Any], Event]
 P = TypeVar("P", bound=ProductEvent)
 
 
-def ident(value: Text, field: str) -> str:
-    if value is None:
-        return ""
-    text = value if isinstance(value, str) else _number_text(value)
-    if len(text) > ID_CHARS_MAX or not text.isprintable():
-        raise _unreadable(field)
-    return text
-
-
-def _unreadable(field: str) -> BadField:
-    return BadField(f"{field} is longer than {ID_CHARS_MAX} characters or has control characters")
-
-
-def shown(value: Text, limit: int = TEXT_CHARS_MAX) -> str:
-    if value is None:
-        return ""
-    return value[:limit] if isinstance(value, str) else _number_text(value)
-
-
-def _number_text(value: int | float) -> str:
-    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)[:40]
-
-
-@lru_cache(maxsize=1024)
-def _currency(value: Text, default: str) -> str:
-    text = value.strip().upper() if isinstance(value, str) else ""
-    if not text:
-        return default
-    if len(text) != 3 or not text.isascii() or not text.isalpha():
-        raise BadField("currency is not a code of three letters")
-    return text
-
-
-def _money(value: Number, currency: str, field: str) -> Money | None:
-    if value is NO_NUMBER:
-        return None
-    try:
-        return _money_of(bytes(value), currency)
-    except ValueError:
-        raise BadField(f"{field} is not an amount of money") from None
-
-
-@lru_cache(maxsize=16384)  # a shop has few prices
-def _money_of(text: bytes, currency: str) -> Money | None:
-    number = _decimal(text)
-    return None if number is None else money(number, currency)
-
-
-@lru_cache(maxsize=1024)
-def _quantity_of(text: bytes) -> int | None:
-    number = _decimal(text)
-    if number is None:
-        return None
-    if not number.is_finite() or not 0 <= number <= QUANTITY_MAX or number != number.to_integral_value():
-        raise ValueError
-    return int(number)
-
-
-def _quantity(value: Number) -> int | None:
-    if value is NO_NUMBER:
-        return None
-    try:
-        return _quantity_of(bytes(value))
-    except ValueError:
-        raise BadField(f"quantity is not a whole number from 0 to {QUANTITY_MAX}") from None
-
-
-def _decimal(text: bytes) -> Decimal | None:
-    """The number that a JSON value spells, as a number or as a text; None for nothing.  Raises `ValueError`."""
-    if text in (b"", b"null", b'""'):
-        return None
-    if len(text) > NUMBER_CHARS_MAX or b"_" in text:
-        raise ValueError
-    try:
-        return Decimal(text.decode("ascii").strip('"'))
-    except (ArithmeticError, UnicodeError):
-        raise ValueError from None
-
-
 def _product_id(product: _Product, field: str) -> str:
     product_id = ident(product.product_id if product.product_id is not None else product.sku, field)
     if not product_id:
@@ -238,10 +157,10 @@ def _product_event(kind: type[P]) -> Maker:
             product = _tidied(_product(raw))
         product_id, cart_id, price, quantity = product.product_id, product.cart_id, product.price, product.quantity
         if not product_id.isprintable():
-            raise _unreadable("properties.product_id")
+            raise unreadable("properties.product_id")
         if cart_id is not None and not cart_id.isprintable():
-            raise _unreadable("properties.cart_id")
-        currency = _currency(product.currency, common.currency)
+            raise unreadable("properties.cart_id")
+        currency = currency_of(product.currency, common.currency)
         event = kind(
             id=common.id,
             customer=common.customer,
@@ -250,8 +169,8 @@ def _product_event(kind: type[P]) -> Maker:
             time_zone=common.time_zone,
             product_id=product_id,
             name=product.name or "",
-            price=None if price is NO_NUMBER else _money(price, currency, "properties.price"),
-            quantity=None if quantity is NO_NUMBER else _quantity(quantity),
+            price=None if price is NO_NUMBER else money_of(price, currency, "properties.price"),
+            quantity=None if quantity is NO_NUMBER else quantity_of(quantity),
             category=product.category or "",
             url=product.url or "",
             image_url=product.image_url or "",
@@ -282,7 +201,7 @@ def _tidied(product: _Product) -> _TidyProduct:
 def _extras(kind: type[ProductEvent], product: _TidyProduct) -> dict[str, Any]:
     if kind is events.ProductReviewed:
         try:
-            number = _decimal(bytes(product.rating))
+            number = decimal_of(bytes(product.rating))
             rating = None if number is None else float(number)
         except (ValueError, OverflowError):
             raise BadField("rating is not a number") from None
@@ -302,9 +221,9 @@ def _available(value: bool | str | int | None) -> bool | None:
 def _order_event(kind: type[OrderEvent]) -> Maker:
     def make(raw: msgspec.Raw, common: Common, _: Any) -> Event:
         order = _order(raw)
-        currency = _currency(order.currency, common.currency)
+        currency = currency_of(order.currency, common.currency)
         lines = tuple(_order_line(line, i, currency) for i, line in enumerate(order.products[:LINES_MAX]))
-        total = _money(order.total, currency, "total") or _money(order.revenue, currency, "revenue")
+        total = money_of(order.total, currency, "total") or money_of(order.revenue, currency, "revenue")
         if total is None and any(line.price for line in lines):
             total = Money(sum(line.quantity * line.price.minor for line in lines if line.price), currency)
         return kind(
@@ -321,11 +240,11 @@ def _order_event(kind: type[OrderEvent]) -> Maker:
 
 
 def _order_line(product: _Product, index: int, currency: str) -> OrderLine:
-    quantity = _quantity(product.quantity)
+    quantity = quantity_of(product.quantity)
     return OrderLine(
         _product_id(product, f"properties.products[{index}].product_id"),
         1 if quantity is None else quantity,
-        _money(product.price, currency, f"properties.products[{index}].price"),
+        money_of(product.price, currency, f"properties.products[{index}].price"),
         shown(product.name),
         shown(product.category),
         shown(product.url, URL_CHARS_MAX),
