@@ -30,8 +30,8 @@ def remind(event: Cart, key: bytes, timestamp: int, _headers: Any, state: State)
     return reminder
 
 
-def main() -> None:
-    course = Course.told()
+def application(course: Course) -> Application:
+    """Stops when it has processed what the course holds."""
 
     def processed(*_: Any) -> None:
         if course.passed():
@@ -46,6 +46,12 @@ def main() -> None:
         on_message_processed=processed,
         loglevel="WARNING",
     )
+    return app
+
+
+def main() -> None:
+    course = Course.told()
+    app = application(course)
     reminders = app.topic(course.reminders, value_serializer="json")
     carts = app.dataframe(app.topic(course.topic, value_deserializer="json"))
     carts = carts.apply(remind, stateful=True, metadata=True)

@@ -6,30 +6,16 @@ every open session of the partition, so that it is far slower than state per key
 
 from __future__ import annotations
 
-from typing import Any
-
 import quixstreams.dataframe.windows.aggregations as agg
-from quixstreams import Application
 
 from benchmarks.peers.course import Course
 from benchmarks.peers.job import ADDED, ORDERED, REMINDED_AFTER_MS
+from benchmarks.peers.peer_quix import application
 
 
 def main() -> None:
     course = Course.told()
-
-    def processed(*_: Any) -> None:
-        if course.passed():
-            app.stop()
-
-    app = Application(
-        broker_address=course.servers,
-        consumer_group=course.group,
-        auto_offset_reset="earliest",
-        state_dir=course.folder / "state",
-        on_message_processed=processed,
-        loglevel="WARNING",
-    )
+    app = application(course)
     reminders = app.topic(course.reminders, value_serializer="json")
     carts = app.dataframe(app.topic(course.topic, value_deserializer="json"))
     carts = carts.filter(lambda event: event.get("event") in (ADDED, ORDERED))

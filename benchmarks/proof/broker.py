@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -11,10 +12,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kafka.partitioner.default import murmur2  # type: ignore[import-untyped]
+
 from benchmarks.proof.deployment import ROOT, Failed, free_ports
 from benchmarks.proof.proxy import Proxy
 
 SECONDS_MAX = 300.0  # the first start fetches the jars
+
+
+def ids_in(partition: int, partitions: int, before: str) -> Iterator[str]:
+    """Ids, without end, whose events Kafka's own partitioner puts there."""
+    ids = (f"{before}-{number:03}" for number in itertools.count())
+    return (id for id in ids if murmur2(id.encode()) % 2**31 % partitions == partition)
 
 
 class Broker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -195,6 +196,14 @@ def certificate(folder: Path, address: str = "127.0.0.1", *, host: str = "") -> 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(public, private)
     return Certificate(public, context)
+
+
+@contextmanager
+def nobody() -> Iterator[int]:
+    """A port that is taken, and that nobody listens at."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 def settings(port: int, **more: Any) -> Smtp:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from connectors.lanes import Provider
 from state.messages import Message
 from tests.connectors.channels import HOUSES, House, Manner
 from tests.connectors.couriers import Post, Shop, accepts, calls, courier, message
+from tests.connectors.mail_servers import nobody
 
 SECONDS_MAX = 20.0
 
@@ -82,9 +82,8 @@ def test_once_it_was_handed_over_and_nobody_answers_nobody_can_tell(house: House
 
 
 def test_nobody_listening_has_not_got_it(house: House) -> None:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        provider = house.provider(f"http://127.0.0.1:{bound.getsockname()[1]}")
+    with nobody() as port:
+        provider = house.provider(f"http://127.0.0.1:{port}")
         [answer] = deliver(provider, house.message())
     assert answer.result == "deferred"
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
-import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,16 +15,9 @@ from connectors.answer import Answer
 from connectors.breaker import FAILURES_MAX
 from connectors.email import EmailProvider
 from tests.connectors.channels import TOKENS, EmailHouse, templates
-from tests.connectors.mail_servers import Mailbox, Script, mail_server, scripted_server, settings, talk
+from tests.connectors.mail_servers import Mailbox, Script, mail_server, nobody, scripted_server, settings, talk
 
 SECONDS_MAX = 20.0
-
-
-@contextmanager
-def nobody() -> Iterator[int]:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
 
 
 def provider(folder: Path, first: int, second: int) -> EmailProvider:

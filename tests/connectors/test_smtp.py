@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from tests.connectors.mail_servers import (
     Script,
     certificate,
     mail_server,
+    nobody,
     scripted_server,
     settings,
     talk,
@@ -261,9 +261,8 @@ def test_a_server_that_does_not_greet_defers(greeting: bytes) -> None:
 
 
 def test_nobody_listening_defers() -> None:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        assert one(settings(bound.getsockname()[1])).result == "deferred"
+    with nobody() as port:
+        assert one(settings(port)).result == "deferred"
 
 
 @pytest.mark.parametrize("answer", [b"421 4.4.2 idle for too long\r\n", b""])

@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from kafka.partitioner.default import murmur2  # type: ignore[import-untyped]
 
+from benchmarks.proof.broker import ids_in
 from state.records import TopicPartition
 from tests.brokers import Broker
 from tests.connectors.contract import all_of, append, read
@@ -67,12 +67,6 @@ group = "{self.group}"
             return reader.ends([tp for topic in self.topics for tp in all_of(reader, topic)])
 
 
-def going_to(partition: int, partitions: int, before: str) -> list[str]:
-    """Twenty customers whose events Kafka's own partitioner puts there."""
-    ids = (f"{before}-{number:03}" for number in itertools.count())
-    return list(itertools.islice((id for id in ids if murmur2(id.encode()) % 2**31 % partitions == partition), 20))
-
-
 def starts(deployment: Deployment) -> dict[TopicPartition, int]:
     """Where the worker was told to begin."""
     place = json.loads((deployment.folder / "data" / "run" / "place-0.json").read_bytes())
@@ -84,7 +78,7 @@ def test_a_shop_on_kafka_from_its_first_event_to_the_start_after_a_stop(kafka: B
     shop = Shop(kafka)
     mine = uuid.uuid4().hex[:8]
     early, late = ([f"{mine}-{when}-{number:02}" for number in range(20)] for when in ("a", "c"))
-    moved = going_to(2, 3, f"{mine}-b")
+    moved = list(itertools.islice(ids_in(2, 3, f"{mine}-b"), 20))
 
     with running(tmp_path / "shop", "--only", "worker", settings=shop.settings) as deployment:
         shop.welcome(*early)

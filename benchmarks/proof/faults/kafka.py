@@ -9,7 +9,7 @@ import time
 from kafka import KafkaAdminClient  # type: ignore[import-untyped]
 from kafka import TopicPartition as KafkaPartition
 
-from benchmarks.proof.broker import Broker
+from benchmarks.proof.broker import Broker, ids_in
 from benchmarks.proof.crowd import CLICKS
 from benchmarks.proof.deployment import Failed
 from benchmarks.proof.proxy import Proxy
@@ -94,7 +94,7 @@ def expire(trial: Trial) -> None:
             deployment.signal_child(pid, signal.SIGSTOP)
     partition = trial.chance.randrange(deployment.plan.partitions)
     end = _end(broker, partition)
-    nobody = _keyed_to(partition, deployment.plan.partitions)
+    nobody = next(ids_in(partition, deployment.plan.partitions, "nobody")).encode()
     for count in (1, trial.chance.randint(1, 40)):
         trial.stage.append_raw(CLICKS, [(nobody, b"{}")] * count)
         trial.wait(1.0)  # whoever still waits at the broker has the first, and not the others
@@ -136,13 +136,6 @@ def _end(broker: Broker, partition: int) -> int:
         return reader.ends([tp])[tp]
     finally:
         reader.close()
-
-
-def _keyed_to(partition: int, partitions: int) -> bytes:
-    from kafka.partitioner.default import murmur2  # type: ignore[import-untyped]
-
-    keys = (f"nobody-{number}".encode() for number in range(10_000))
-    return next(key for key in keys if murmur2(key) % 2**31 % partitions == partition)
 
 
 def _delete_to(broker: Broker, partition: int, offset: int) -> None:
