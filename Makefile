@@ -1,5 +1,5 @@
 # Everything a contributor types. `make demo` and `make test` need only CPython 3.11 or 3.12, make and a package index.
-.PHONY: help venv demo test check kafka kafka-stop bench bench-quick bench-scale prove lock
+.PHONY: help venv demo test check kafka kafka-stop bench bench-quick bench-scale bench-measuring prove lock
 .DEFAULT_GOAL := help
 
 PYTHON := .venv/bin/python
@@ -15,6 +15,7 @@ help:
 	@echo 'make bench                  the short suite, peers included; a report and RESULT {json}'
 	@echo 'make bench-scale            cost, p99, memory and disk from 10,000 to 10,000,000 customers; up to an hour'
 	@echo 'make bench-quick            latency, throughput, memory; ends with RESULT {json}'
+	@echo 'make bench-measuring        1,000 A/A and 1,000 A/B experiments looked at daily; false alarms and coverage'
 	@echo 'make prove KILLS=n SEED=s   kills under work and every other fault; ends with RESULT {json}'
 	@echo 'make lock                   write requirements.lock anew from pyproject.toml'
 
@@ -47,6 +48,9 @@ bench-scale: venv
 
 bench-quick: venv
 	@$(PYTHON) -m benchmarks.quick
+
+bench-measuring: venv
+	@$(PYTHON) -m benchmarks.measuring $(ARGS)
 
 prove: venv
 	@$(PYTHON) -m benchmarks.prove --kills $(KILLS) --seed $(SEED)
