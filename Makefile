@@ -5,6 +5,7 @@
 PYTHON := .venv/bin/python
 KILLS ?= 20
 SEED ?= 1
+PROTOCOL ?= stream
 ARGS ?=
 
 help:
@@ -16,6 +17,7 @@ help:
 	@echo 'make bench-scale            cost, p99, memory and disk from 10,000 to 10,000,000 customers; up to an hour'
 	@echo 'make bench-quick            latency, throughput, memory; ends with RESULT {json}'
 	@echo 'make bench-measuring        1,000 A/A and 1,000 A/B experiments looked at daily; false alarms and coverage'
+	@echo 'make bench-recommender DATA=FILE PROTOCOL=published|stream   hit rates beside baselines; RESULT {json}'
 	@echo 'make prove KILLS=n SEED=s   kills under work and every other fault; ends with RESULT {json}'
 	@echo 'make lock                   write requirements.lock anew from pyproject.toml'
 
@@ -51,6 +53,10 @@ bench-quick: venv
 
 bench-measuring: venv
 	@$(PYTHON) -m benchmarks.measuring $(ARGS)
+
+.PHONY: bench-recommender
+bench-recommender: venv
+	@$(PYTHON) -m benchmarks.recommender "$(DATA)" --protocol $(PROTOCOL) $(ARGS)
 
 prove: venv
 	@$(PYTHON) -m benchmarks.prove --kills $(KILLS) --seed $(SEED)

@@ -1,0 +1,133 @@
+"""What is compared: our ranker and the simple ones it must beat, all behind one small door."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from benchmarks.recommender.judging import CUT
+from benchmarks.recommender.reading import Click
+from operators.recommender.ranker import CoVisits
+
+
+class Model(Protocol):
+    """`see` moves the visitor on without anybody learning from it."""
+
+    def learn(self, click: Click) -> None: ...
+
+    def see(self, click: Click) -> None: ...
+
+    def recommend(self, session: str, at: int) -> Sequence[str]: ...
+
+
+class Ours:
+    """The recommender as it runs in the engine, all rows in memory."""
+
+    def __init__(self) -> None:
+        self._ranker = CoVisits()
+
+    def learn(self, click: Click) -> None:
+        self._ranker.learn_one(click.session, click.item, click.weight, {"at": click.at})
+
+    def see(self, click: Click) -> None:
+        self._ranker.see_one(click.session, click.item)
+
+    def recommend(self, session: str, at: int) -> Sequence[str]:
+        return [product for product, _ in self._ranker.recommend(session, CUT)]
+
+
+class Popular:
+    """What was clicked most, halved each day."""
+
+    HALF_LIFE_MS = 86_400_000.0
+
+    def __init__(self) -> None:
+        self._counts: dict[str, float] = {}
+        self._since: int | None = None
+        self._top: list[str] = []
+        self._age = 0
+
+    def learn(self, click: Click) -> None:
+        self._since = click.at if self._since is None else self._since
+        self._counts[click.item] = self._counts.get(click.item, 0.0) + 2.0 ** (
+            (click.at - self._since) / self.HALF_LIFE_MS
+        )
+        self._age += 1
+
+    def see(self, click: Click) -> None: ...
+
+    def recommend(self, session: str, at: int) -> Sequence[str]:
+        if not self._top or self._age > 200:
+            self._top = heapq.nlargest(CUT, self._counts, key=self._counts.__getitem__)
+            self._age = 0
+        return self._top
+
+
+class CoOccurrence:
+    """What was in the same sessions as the last item (item-item counts, as in "customers who viewed this")."""
+
+    def __init__(self) -> None:
+        self._with: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._sessions: defaultdict[str, list[str]] = defaultdict(list)
+
+    def learn(self, click: Click) -> None:
+        for other in {*self._sessions[click.session]} - {click.item}:
+            self._with[other][click.item] += 1
+            self._with[click.item][other] += 1
+        self.see(click)
+
+    def see(self, click: Click) -> None:
+        self._sessions[click.session].append(click.item)
+
+    def recommend(self, session: str, at: int) -> Sequence[str]:
+        counts = self._with.get(self._sessions[session][-1])
+        return heapq.nlargest(CUT, counts, key=counts.__getitem__) if counts else []
+
+
+class SessionKNN:
+    """Vector-multiplication session kNN (Ludewig & Jannach, *Evaluation of session-based recommendation*, 2018).
+
+    The latest `SAMPLE` sessions that share an item are compared, `NEIGHBOURS` of them vote.
+    """
+
+    SAMPLE, NEIGHBOURS = 500, 100
+
+    def __init__(self) -> None:
+        self._sessions: defaultdict[str, list[str]] = defaultdict(list)
+        self._learnt: defaultdict[str, list[str]] = defaultdict(list)
+        self._having: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=self.SAMPLE))
+
+    def learn(self, click: Click) -> None:
+        items = self._learnt[click.session]
+        if click.item not in items:
+            items.append(click.item)
+            self._having[click.item].append(click.session)
+        self.see(click)
+
+    def see(self, click: Click) -> None:
+        self._sessions[click.session].append(click.item)
+
+    def recommend(self, session: str, at: int) -> Sequence[str]:
+        mine = list(OrderedDict.fromkeys(self._sessions[session]))
+        likeness: dict[str, float] = defaultdict(float)
+        for place, item in enumerate(mine, 1):
+            for other in self._having.get(item, ()):
+                likeness[other] += place / len(mine)
+        likeness.pop(session, None)
+        scores: dict[str, float] = defaultdict(float)
+        for other in heapq.nlargest(self.NEIGHBOURS, likeness, key=likeness.__getitem__):
+            items = self._learnt[other]
+            latest = max(place for place, item in enumerate(mine, 1) if item in items)
+            vote = likeness[other] * max(0.0, 1 - 0.1 * (len(mine) - latest))
+            for item in items:
+                scores[item] += vote
+        return heapq.nlargest(CUT, scores, key=scores.__getitem__)
+
+
+BASELINES: dict[str, type[Model]] = {
+    "popularity": Popular,
+    "co_occurrence": CoOccurrence,
+    "session_knn": SessionKNN,
+}

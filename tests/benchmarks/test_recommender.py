@@ -1,0 +1,101 @@
+"""The evaluation of the recommender on files made here: formats, protocols, and what a hit is."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.recommender import __main__ as command
+from benchmarks.recommender.judging import Tally
+from benchmarks.recommender.reading import Unreadable, moment, read
+
+
+def written(path: Path, header: str, *lines: str) -> Path:
+    path.write_text("\n".join([header, *lines, ""]), encoding="utf-8")
+    return path
+
+
+def ring(path: Path, sessions: int = 60) -> Path:
+    """Each session walks three steps around a ring of ten products: all but its first step can be known."""
+    lines = [
+        f"{1000 * session + step},s{session},p{(session + step) % 10},{'train' if session < 40 else 'test'}"
+        for session in range(sessions)
+        for step in range(3)
+    ]
+    return written(path, "ts,session,item,split", *lines)
+
+
+def result(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
+    assert command.main([*arguments]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("RESULT ")
+    found: dict[str, object] = json.loads(last.removeprefix("RESULT "))
+    return found
+
+
+def test_what_can_be_known_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = result(capsys, str(ring(tmp_path / "ring.csv")), "--protocol", "published")
+    assert found["hr20"] == 1.0
+    assert found["mrr20"] in (0.75, 1.0)  # the product on the page itself may stand before the next one
+    assert (found["items"], found["clicks"]) == (10, 180)
+    baselines = found["baselines"]
+    assert isinstance(baselines, dict)
+    assert {*baselines} >= {"popularity", "co_occurrence", "session_knn"}
+    for scores in baselines.values():
+        assert {"hr20", "mrr20", "new_hr20", "learn_us", "recommend_p99_us"} <= {*scores}
+
+
+def test_in_a_stream_nothing_is_known_before_it_happened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path / "two.csv", "ts,session,item", "1,a,x", "2,a,y", "3,b,x", "4,b,y")
+    found = result(capsys, str(path), "--protocol", "stream", "--baselines", "none")
+    assert found["hr20"] == 0.5
+    assert found["baselines"] == {}
+
+
+def test_formats_that_mean_the_same_read_the_same(tmp_path: Path) -> None:
+    seconds = written(tmp_path / "s.csv", "ts,session,item,split", "1592337765.5,10,b,test", "1592337718,10,a,train")
+    shuffled = written(
+        tmp_path / "ms.csv", "item,split,Timestamp,SessionId", "a,train,1592337718000,10", "b,test,1592337765500,10"
+    )
+    iso = tmp_path / "iso.csv.gz"
+    with gzip.open(iso, "wt", encoding="utf-8") as text:
+        text.write("ts,item,session,split\n2020-06-16T20:01:58Z,a,10,train\n2020-06-16 20:02:45.500,b,10,test\n")
+    assert read(seconds) == read(shuffled) == read(iso)
+    assert [click.item for click in read(seconds)] == ["a", "b"]
+
+
+def test_retailrockets_own_format_has_weights(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "rr.csv", "timestamp,visitorid,event,itemid,transactionid", "1433221332117,257597,addtocart,355908,"
+    )
+    [click] = read(path)
+    assert (click.at, click.session, click.item, click.weight) == (1433221332117, "257597", "355908", 3.0)
+
+
+def test_faults_name_the_place_and_the_way_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    headless = written(tmp_path / "no.csv", "when,who,what", "1,a,x")
+    assert command.main([str(headless)]) == 2
+    assert "no column for at, item, session" in capsys.readouterr().err
+    broken = written(tmp_path / "broken.csv", "ts,session,item", "1,a,x", "soon,a,y")
+    with pytest.raises(Unreadable, match=r"broken\.csv:3"):
+        read(broken)
+    with pytest.raises(Unreadable, match="cannot be read"):
+        read(tmp_path / "none.csv")
+    unsplit = written(tmp_path / "unsplit.csv", "ts,session,item", "1,a,x")
+    assert command.main([str(unsplit), "--protocol", "published"]) == 2
+    assert "PROTOCOL=stream" in capsys.readouterr().err
+
+
+def test_moments_before_and_after_1970_have_one_meaning() -> None:
+    assert moment("1592337718") == moment("1592337718000") == moment("2020-06-16T20:01:58+00:00")
+    assert moment("0") == 0
+
+
+def test_a_hit_counts_by_its_place() -> None:
+    tally = Tally()
+    tally.judge(["a", "b"], "b", new=True)
+    tally.judge(["a", "b"], "c", new=False)
+    assert (tally.result()["hr20"], tally.result()["mrr20"], tally.result()["new_hr20"]) == (0.5, 0.25, 1.0)
