@@ -26,6 +26,14 @@ class ConfigError(Exception):
         super().__init__("\n".join(map(str, self.faults)))
 
 
+class Unfits(ValueError):
+    """A table of which several entries are not taken: the name of each, its value as it was written, and why."""
+
+    def __init__(self, entries: Iterable[tuple[str, object, Unfit]]) -> None:
+        self.entries = tuple(entries)
+        super().__init__("; ".join(f"{name} {unfit}" for name, _, unfit in self.entries))
+
+
 class Unfit(ValueError):
     """A value that a setting does not take: `fact` reads on from "is …, " and `way_out` names one that it does."""
 

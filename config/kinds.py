@@ -8,7 +8,7 @@ value, since some are secrets. Kinds that are about time are in `config.times`, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,7 +18,7 @@ from config.faults import Unfit
 
 T = TypeVar("T")
 Choice = TypeVar("Choice", bound=str)
-TomlValue = str | int | float | bool | list[str] | dict[str, str | bool]
+TomlValue = str | int | float | bool | Sequence["TomlValue"] | Mapping[str, "TomlValue"]
 
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 

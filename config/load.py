@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from pathlib import Path
 
 from config.combinations import clashes
-from config.faults import ConfigError, Fault, Unfit
+from config.faults import ConfigError, Fault, Unfit, Unfits
 from config.knobs import Knob, knobs, sections
 from config.settings import Settings
 from config.sources import Given, from_environment, from_file
@@ -63,6 +63,11 @@ def _read(known: Mapping[str, Knob], given: Given) -> tuple[Settings, set[str]]:
             at_fault.add(name)
             shown = "set to something not shown here" if knob.secret or knob.personal else quoted(value)
             given.faults.append(Fault(given.places[name], f"is {shown}, {unfit.fact}", unfit.way_out))
+        except Unfits as unfits:
+            at_fault.add(name)
+            for entry, inner, why in unfits.entries:
+                place = given.places.get(f"{name}.{entry}", f"{given.places[name]}.{entry}")
+                given.faults.append(Fault(place, f"is {quoted(inner)}, {why.fact}", why.way_out))
     inside = {name: section(**good[name]) for name, section in sections(Settings).items()}
     return Settings(**good[""], **inside), at_fault  # type: ignore[arg-type]
 

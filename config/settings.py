@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from config import addresses, kinds, targets, times
+from config import addresses, caps, kinds, targets, times
 from config.knobs import knob
 from config.security import Security, security
 from config.values import Address, Cap, Quiet, Stalled
@@ -59,6 +59,7 @@ class Guards:
     """What protects a customer from too much. Without a limit `cap` and `quiet` are None and `min_gap_ms` is 0."""
 
     cap: Cap | None = knob(times.cap(), "4 per 7 days", name="marketing_cap")
+    caps: caps.Caps = knob(caps.caps(), {})
     quiet: Quiet | None = knob(times.quiet(), "21:00-08:00", name="quiet_hours")
     time_zone: str = knob(times.time_zone(), "Europe/Warsaw")
     min_gap_ms: int = knob(times.gap(), "none", name="min_gap")

@@ -28,7 +28,7 @@ _KEY = re.compile(r"\s*([\w\-]+(?:\s*\.\s*[\w\-]+)*)\s*=")
 
 @dataclass(slots=True)
 class Given:
-    """By full name (`smtp.port`): the value, and the place to name when it is wrong."""
+    """By full name (`smtp.port`): the value, and the place to name when it is wrong, or an entry of it is."""
 
     values: dict[str, object] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
@@ -36,6 +36,7 @@ class Given:
 
     def put(self, name: str, value: object, place: str) -> None:
         self.values[name] = value
+        self.places = {known: at for known, at in self.places.items() if not known.startswith(f"{name}.")}
         self.places[name] = place
 
 
@@ -66,6 +67,8 @@ def from_file(path: Path, known: Mapping[str, Knob], sections: set[str], given: 
             given.faults.append(Fault(place, "is not a section", f"Write [{name}] and its settings on lines below it."))
         elif name in known:
             given.put(name, value, place)
+            inside = (each for each in lines if each.startswith(f"{name}."))
+            given.places |= {each: f"{path}:{lines[each]} {each}" for each in inside}
         elif isinstance(value, dict):
             given.faults.append(Fault(place, "is not a section", unknown(name, sections)))
         else:

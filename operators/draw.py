@@ -20,6 +20,8 @@ def told(flow: Flow[Any], version: str = "") -> str:
         "each entering event starts it again" if flow.restart else "",
         f"priority {flow.priority}" if flow.priority else "",
         "closed: nobody enters" if flow.closed else "",
+        f"cap: {flow.cap.count} per {_span(timedelta(milliseconds=flow.cap.period))}" if flow.cap else "",
+        f"group {flow.group.name}: one of its flows at a time" if flow.group else "",
     ]
     lines = [head, f"  enter: {_trigger(flow.enter)}"]
     lines += [f"  leave: {_trigger(trigger)}" for trigger in flow.leave]

@@ -12,9 +12,12 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Generic, Literal
 
+from operators.exclusion import Group
 from operators.faults import FlowError
+from operators.limits import Limit, at_most
 from operators.local_time import FRIDAY, MONDAY, SATURDAY, SUNDAY, THURSDAY, TUESDAY, WEDNESDAY, LocalTime, at
 from operators.steps import (
+    UNSAID,
     Arm,
     Condition,
     Content,
@@ -58,6 +61,7 @@ __all__ = [
     "Experiment",
     "Flow",
     "FlowError",
+    "Group",
     "Leave",
     "LocalTime",
     "Send",
@@ -68,6 +72,7 @@ __all__ = [
     "Wait",
     "arm",
     "at",
+    "at_most",
     "check_flows",
     "days",
     "experiment",
@@ -94,6 +99,7 @@ class Flow(Generic[E]):
     is how much longer than due a wake waits for late events.  A `closed` flow takes nobody in.
     `while_stopped` says what customers do inside a flow that is stopped at run time: `go_on`, their
     messages being decided `flow_stopped`, or `rest` where they are until it is started again.
+    `cap` limits what one customer gets from this flow.  Of the flows of a `group` one at a time speaks to her.
     """
 
     name: str
@@ -107,6 +113,8 @@ class Flow(Generic[E]):
     grace: timedelta = timedelta(0)
     closed: bool = False
     while_stopped: Literal["go_on", "rest"] = "go_on"
+    cap: Limit | None = field(default=None, metadata=UNSAID)
+    group: Group | None = field(default=None, metadata=UNSAID)
     after: Mapping[str, tuple[Wait[E], tuple[Step[E], ...]]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -130,8 +138,9 @@ class Flow(Generic[E]):
 
 
 def check_flows(flows: Sequence[Flow[Any]]) -> None:
-    """Raise `FlowError` when two flows share a name."""
+    """Raise `FlowError` when two flows share a name, or two groups do."""
     seen = set[str]()
+    groups: dict[str, Group] = {}
     for index, flow in enumerate(flows):
         if flow.name in seen:
             raise FlowError(
@@ -139,3 +148,8 @@ def check_flows(flows: Sequence[Flow[Any]]) -> None:
                 "Passages are stored by the name of their flow, so each needs its own."
             )
         seen.add(flow.name)
+        if flow.group is not None and groups.setdefault(flow.group.name, flow.group) != flow.group:
+            raise FlowError(
+                f'{flow.name}.group: there already is another group "{flow.group.name}". '
+                "Write it once, as a value that each of its flows names."
+            )

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from operators.exclusion import Rival, Rivals, rival
 from operators.flow import Template
+from operators.limits import Limit
 from operators.local_time import minute_of_day, next_minute_of_day
 from state.customer import Customer
 from state.decisions import Outcome, Reason
@@ -23,10 +26,14 @@ from state.phones import e164
 
 @dataclass(frozen=True)
 class Rules:
-    """The shop's own limits, as its configuration states them.  Times in milliseconds, hours as minutes of the day."""
+    """The shop's own limits, as its configuration states them.  Times in milliseconds, hours as minutes of the day.
+
+    `cap` is on all marketing messages together, `caps` are on channels, topics and flows.
+    """
 
     cap: int | None = None
     cap_period: int = 0
+    caps: tuple[Limit, ...] = ()
     quiet_from: int | None = None
     quiet_to: int = 0
     time_zone: str = "UTC"
@@ -34,6 +41,10 @@ class Rules:
     holdout_percent: float = 0.0
     send_mode: Literal["live", "mute", "only"] = "live"
     allow: frozenset[str] = field(default_factory=frozenset[str])
+
+    @cached_property
+    def limits(self) -> tuple[Limit, ...]:
+        return self.caps if self.cap is None else (Limit(self.cap, self.cap_period), *self.caps)
 
 
 class Verdict(NamedTuple):
@@ -61,6 +72,16 @@ class Ask(msgspec.Struct):
     latest: int
     won: dict[int, int]  # moment → priority of the marketing message sent at it, in this transition
     target: str = ""  # where a webhook goes
+    limits: tuple[Limit, ...] = ()  # those that the message counts against
+    rivals: Rivals | None = None  # the other flows of its group
+    entered_at: int = 0
+
+    @property
+    def rival(self) -> Rival | None:
+        """The flow of its group that goes before this one."""
+        if self.rivals is None:
+            return None
+        return rival(self.rivals, self.customer, self.entered_at, self.moment, self.stopped)
 
     @property
     def address(self) -> str:
@@ -115,14 +136,15 @@ def holdout(ask: Ask) -> Verdict | None:
 
 
 def frequency_cap(ask: Ask) -> Verdict | None:
-    rules = ask.rules
-    if rules.cap is None:
-        return None
-    if len(ask.customer.sent) < rules.cap:
-        return None
-    since = ask.moment - rules.cap_period
-    counted = sum(since < when <= ask.moment for when, _ in ask.customer.sent)
-    return Verdict("skip", "cap") if counted >= rules.cap else None
+    sent = ask.customer.sent
+    for limit in ask.limits:
+        if len(sent) >= limit.count and limit.counted(sent, ask.moment) >= limit.count:
+            return Verdict("skip", "cap")
+    return None
+
+
+def exclusion_group(ask: Ask) -> Verdict | None:
+    return Verdict("skip", "arbitration") if ask.rival is not None else None
 
 
 def minimum_gap(ask: Ask) -> Verdict | None:
@@ -130,7 +152,7 @@ def minimum_gap(ask: Ask) -> Verdict | None:
     gap = ask.rules.min_gap
     if not gap:
         return None
-    last = max((when for when, _ in ask.customer.sent if when <= ask.moment), default=None)
+    last = max((each.at for each in ask.customer.sent if each.at <= ask.moment), default=None)
     if last is None or last + gap <= ask.moment:
         return None
     if ask.won.get(ask.moment, ask.priority) > ask.priority:
@@ -154,6 +176,7 @@ GUARDS: tuple[tuple[Callable[[Ask], Verdict | None], bool], ...] = (
     (suppression, False),
     (holdout, True),
     (frequency_cap, True),
+    (exclusion_group, True),
     (minimum_gap, True),
     (quiet_hours, True),
     (expiry, False),

@@ -118,7 +118,7 @@ def _moment(pending: Pending) -> int:
 
 
 def _give_back(customer: Customer, pending: Pending) -> None:
-    customer.sent = [entry for entry in customer.sent if entry[1] != pending.message_id]
+    customer.sent = [each for each in customer.sent if each.message_id != pending.message_id]
 
 
 def _done(customer: Customer, pending: Pending) -> None:

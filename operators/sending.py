@@ -13,13 +13,14 @@ from typing import Any, Literal
 import msgspec
 
 from operators.breaker import Breaker
+from operators.caps import Caps
 from operators.effects import Effects
 from operators.guards import Ask, Rules, Verdict, judge
 from operators.local_time import next_minute_of_day
 from operators.program import Program
 from operators.steps import Template
 from state import event_codec
-from state.customer import Customer
+from state.customer import Customer, Sent
 from state.decisions import Cause, Decision, Outcome, Reason, timer_cause
 from state.ids import Ids
 from state.instants import format_instant
@@ -31,9 +32,7 @@ FRESH_MS = 10 * 60_000
 RESULT_SLACK_MS = 60 * 60_000
 CONTENT_BYTES_MAX = 256 * 1024
 ATTEMPTS_MAX = 200
-SENT_MAX = 64
 OUT_OF_REACH: frozenset[Reason] = frozenset({"no_address", "no_consent", "suppressed"})
-_MONTH_MS = 30 * 86_400_000
 _TOLD_MS = 400 * 86_400_000
 
 
@@ -69,6 +68,7 @@ class Sending:
         self._live = clock == "live"
         self._sends = sends and rules.send_mode != "mute"
         self._judge: Callable[[Ask], Verdict | None] = judge
+        self._caps = Caps(program, rules)
 
     def look(self, turn: Turn, pending: Pending, moment: int) -> str:
         """Decide, at this moment of event time, what becomes of a message, or of the one that goes in its place.
@@ -93,6 +93,9 @@ class Sending:
             latest=turn.wall if self._live else moment,
             won=turn.won,
             target=_target(template, turn.customer, pending) if template.channel == "webhook" else "",
+            limits=self._caps.limits(pending.flow, template.name),
+            rivals=self._caps.rivals(pending.flow),
+            entered_at=pending.entered_at,
         )
         verdict = self._judge(ask) or _exhausted(pending)
         if verdict is not None:
@@ -112,7 +115,9 @@ class Sending:
         self.decide(turn, pending, moment, "send")
         _note(turn.customer, template.name, moment)
         if template.kind == "marketing":
-            self._count(turn, pending.message_id, moment, flow.priority)
+            turn.won[moment] = max(flow.priority, turn.won.get(moment, flow.priority))
+            sent = Sent(moment, pending.message_id, flow.name, template.channel, template.topic)
+            self._caps.count(turn.customer, sent)
         if self._sends and (self._rules.send_mode == "live" or _is_allowed(ask)):
             self._hand_on(turn, pending, template, ask, content)
         return pending.message_id
@@ -196,12 +201,6 @@ class Sending:
         turn.cause = timer_cause(pending.wait, pending.due)
         moment = pending.due if pending.clock == EVENT_CLOCK or self._live else pending.at
         return self.look(turn, pending, moment)
-
-    def _count(self, turn: Turn, message_id: str, moment: int, priority: int) -> None:
-        turn.won[moment] = max(priority, turn.won.get(moment, priority))
-        keep_from = moment - max(self._rules.cap_period, self._rules.min_gap, _MONTH_MS)
-        sent = [entry for entry in turn.customer.sent if entry[0] > keep_from]
-        turn.customer.sent = [*sent, (moment, message_id)][-max(SENT_MAX, self._rules.cap or 0) :]
 
     def _hand_on(self, turn: Turn, pending: Pending, template: Template[Any], ask: Ask, content: bytes) -> None:
         traits = turn.customer.traits

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from operators import guards
 from operators.guards import GUARDS, Ask, Verdict
+from operators.limits import Limit
 from operators.local_time import to_local
 from state.instants import format_instant
 
@@ -64,18 +65,35 @@ def _holdout(ask: Ask) -> str:
 
 
 def _cap(ask: Ask) -> str:
-    rules = ask.rules
-    if rules.cap is None:
-        return "no cap"
-    since = ask.moment - rules.cap_period
-    counted = sum(since < when <= ask.moment for when, _ in ask.customer.sent)
-    return f"{counted} sent in the last {span(rules.cap_period)}, at most {rules.cap}"
+    return "; ".join(_count(limit, ask) for limit in ask.limits) or "no cap"
+
+
+def _count(limit: Limit, ask: Ask) -> str:
+    about = f"{limit.of} {limit.name}: " if limit.of else ""
+    counted = limit.counted(ask.customer.sent, ask.moment)
+    return f"{about}{counted} sent in the last {span(limit.period)}, at most {limit.count}"
+
+
+def _group(ask: Ask) -> str:
+    if ask.rivals is None:
+        return "in no group"
+    before = ask.rival
+    if before is None:
+        return f"no other flow of group {ask.rivals.group.name} goes before"
+    priority = -ask.rivals.others[before.flow].minus_priority
+    why = (
+        f"sent {_at(before.since)}, the others pause {span(ask.rivals.pause_ms)}"
+        if before.has_sent
+        else f"she is inside since {_at(before.since)}"
+    )
+    who = f"{before.flow} (priority {priority}) goes before priority {ask.priority}"
+    return f"group {ask.rivals.group.name}: {who}: {why}"
 
 
 def _gap(ask: Ask) -> str:
     if not ask.rules.min_gap:
         return "no minimum gap"
-    last = max((when for when, _ in ask.customer.sent if when <= ask.moment), default=None)
+    last = max((each.at for each in ask.customer.sent if each.at <= ask.moment), default=None)
     before = f"last one {_at(last)}" if last is not None else "none before"
     return f"{before}, at least {span(ask.rules.min_gap)} between"
 
@@ -115,6 +133,7 @@ _DETAILS: dict[str, Callable[[Ask], str]] = {
     guards.suppression.__name__: _suppression,
     guards.holdout.__name__: _holdout,
     guards.frequency_cap.__name__: _cap,
+    guards.exclusion_group.__name__: _group,
     guards.minimum_gap.__name__: _gap,
     guards.quiet_hours.__name__: _quiet,
     guards.expiry.__name__: _expiry,

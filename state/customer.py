@@ -31,6 +31,16 @@ class Consent(msgspec.Struct, gc=False, array_like=True):
     grants: int = 0
 
 
+class Sent(msgspec.Struct, gc=False, array_like=True, frozen=True):
+    """A marketing message that counts against caps and gaps, until it turns out that it ended unsent."""
+
+    at: int
+    message_id: str
+    flow: str = ""
+    channel: str = ""
+    topic: str = ""
+
+
 class Traits(msgspec.Struct, gc=False, array_like=True):
     """What the shop told us of her, each with the time it was said."""
 
@@ -64,7 +74,7 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     windows: dict[str, Any] = {}
     passages: list[Passage] = []
     pending: list[Pending] = []
-    sent: list[tuple[int, str]] = []  # marketing messages that count against the cap: when, message id
+    sent: list[Sent] = []
     early_results: list[Delivery] = []  # results read before the message was decided (a shard put back)
     held: int = 0  # how many of her events wait for a wake
     event_timer: int = NEVER  # as it stands in the store

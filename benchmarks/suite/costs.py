@@ -19,7 +19,7 @@ from flows.welcome import welcome
 from operators.guards import GUARDS, Ask, Rules, judge
 from operators.program import templates
 from state.codec import Codec, Key, new_key
-from state.customer import Consent, Customer, Traits
+from state.customer import Consent, Customer, Sent, Traits
 from state.ids import Ids
 
 QUIET_SHARE = 0.3
@@ -102,7 +102,7 @@ def _ask(rules: Rules) -> Ask:
         traits=Traits(email="ola@example.invalid", time_zone="Europe/Warsaw"),
         consents={"email/marketing": Consent(True, 0, "proof")},
         suppressed={"another": "bounce"},
-        sent=[(NOON - 8 * DAY + n * DAY, f"m{n}") for n in range(4)],
+        sent=[Sent(NOON - 8 * DAY + n * DAY, f"m{n}", "welcome", "email", "marketing") for n in range(4)],
     )
     template = next(iter(templates(welcome.steps)))
     return Ask(
@@ -117,6 +117,7 @@ def _ask(rules: Rules) -> Ask:
         moment=NOON,
         latest=NOON,
         won={},
+        limits=rules.limits,
     )
 
 

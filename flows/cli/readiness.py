@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from config.settings import Settings
@@ -26,12 +27,24 @@ def what_is_missing(settings: Settings, catalog: Catalog) -> list[str]:
         for _, (flow, template) in sorted(needed.items())
         for fault in _words_missing(found, catalog, flow, template)
     ]
+    faults += _capped_nothing(settings, catalog)
     if settings.send.mode != "mute":
         sends: dict[str, tuple[str, str]] = {t.channel: (flow, t.name) for flow, t in reversed(needed.values())}
         faults += _providers_missing(settings, sends)
         faults += _targets_missing(settings, needed.values())
         faults += _service_account(settings)
     return faults
+
+
+def _capped_nothing(settings: Settings, catalog: Catalog) -> Iterator[str]:
+    """Caps by names that no flow or message has, which would protect nobody."""
+    topics = {t.topic for flow in catalog.program.flows for t in templates_of(flow.steps) if t.kind == "marketing"}
+    for part, known in (("flow", set(catalog.program.by_name)), ("topic", topics)):
+        for name in settings.guards.caps.get(part, {}):
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                way_out = f'Did you mean "{near[0]}"?' if near else f"There are {', '.join(sorted(known)) or 'none'}."
+                yield f'guards.caps.{part}.{name}: there is no {part} "{name}" that a message could be of. {way_out}'
 
 
 def _words_missing(found: Templates, catalog: Catalog, flow: str, template: Template[Any]) -> Iterator[str]:

@@ -125,6 +125,10 @@ def shown_customer(record: customers.Customer) -> dict[str, Any]:
             }
             for p in record.passages
         ],
+        "counts_against_caps": [
+            {"at": at(s.at), "message_id": s.message_id, "flow": s.flow, "channel": s.channel, "topic": s.topic}
+            for s in record.sent
+        ],
         "pending": [
             {
                 "message_id": p.message_id,

@@ -26,11 +26,12 @@ from typing import Any
 
 import msgspec
 
-from config.faults import ConfigError, Fault, Unfit
+from config.faults import ConfigError, Fault, Unfit, Unfits
 from config.knobs import knobs
-from config.settings import Guards
+from config.settings import Guards, Send
 from config.times import time_zone
 from config.values import duration_ms
+from flows.worker_rules import rules_from
 from operators.flow import Flow
 from operators.guards import Rules
 from operators.program import Program
@@ -154,17 +155,11 @@ class _Reading:
         read: dict[str, Any] = {}
         for name, knob in known.items():
             value = table.get(name, _NO_LIMITS.get(name, knob.default))
-            read[knob.attribute] = self._fitting(f"rules.{name}", knob.kind, value)
-        cap, quiet = read["cap"], read["quiet"]
-        return Rules(
-            cap=cap.count if cap else None,
-            cap_period=cap.period_ms if cap else 0,
-            quiet_from=quiet.from_minute if quiet else None,
-            quiet_to=quiet.to_minute if quiet else 0,
-            time_zone=read["time_zone"] or "UTC",
-            min_gap=read["min_gap_ms"] or 0,
-            holdout_percent=read["holdout_percent"] or 0,
-        )
+            faults = len(self.faults)
+            fitting = self._fitting(f"rules.{name}", knob.kind, value)
+            if faults == len(self.faults):
+                read[knob.attribute] = fitting
+        return rules_from(Guards(**read), Send())
 
     def _event(self, simulation: Simulation, number: int, table: dict[str, Any], currency: str) -> Simulation:
         place = f"events[{number}]"
@@ -232,7 +227,10 @@ class _Reading:
             return kind.read(value)
         except Unfit as unfit:
             self._fault(place, f'is "{value}", {unfit.fact}', unfit.way_out)
-            return None
+        except Unfits as unfits:
+            for name, inner, why in unfits.entries:
+                self._fault(f"{place}.{name}", f'is "{inner}", {why.fact}', why.way_out)
+        return None
 
     def _table(self, place: str, value: object) -> dict[str, Any]:
         if isinstance(value, dict):

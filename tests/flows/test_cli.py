@@ -73,6 +73,8 @@ def test_a_customer_is_shown_with_all_that_is_known_of_her(shop: Deployment) -> 
         ("welcome", "looking_around"),
         ("abandoned_cart", "thinking_it_over"),
     }
+    counted = {(sent["flow"], sent["channel"], sent["topic"]) for sent in anna["counts_against_caps"]}
+    assert counted == {("welcome", "email", "marketing"), ("abandoned_cart", "email", "marketing")}
 
 
 def test_whoever_is_not_known_is_told_so(shop: Deployment) -> None:
@@ -151,6 +153,20 @@ def test_check_lists_every_fault_of_a_configuration_at_once(tmp_path: Path) -> N
     assert len(lines) == 6
     assert lines[-1] == "5 faults."
     assert all(str(path) in line for line in lines[:-1])
+
+
+def test_caps_on_what_no_flow_has_are_faults_since_they_would_protect_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "shop.toml"
+    path.write_text(
+        '[guards.caps]\nflow.win_bak = "1 per day"\nflow.win_back = "1 per day"\ntopic.news = "1 per day"\n'
+    )
+    ended = impuls("check", "--config", path)
+    assert ended.code == 2
+    assert ended.err.splitlines() == [
+        'guards.caps.flow.win_bak: there is no flow "win_bak" that a message could be of. Did you mean "win_back"?',
+        'guards.caps.topic.news: there is no topic "news" that a message could be of. There are marketing.',
+        "2 faults.",
+    ]
 
 
 def test_what_is_wrong_with_the_flows_is_a_fault_of_the_configuration(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from operators.exclusion import rivals_of
 from operators.flow import (
     Flow,
+    Group,
     Template,
     arm,
     at,
@@ -27,7 +29,7 @@ from operators.flow import (
 )
 from operators.guards import GUARDS, Ask, Rules, judge
 from operators.simulate import START, Told, simulate
-from state.customer import Consent, Customer, Traits
+from state.customer import Consent, Customer, Sent, Traits
 from state.events import (
     ConsentWithdrawn,
     EmailBounced,
@@ -59,6 +61,10 @@ def template(name: str = "hint", kind: Kind = "marketing", within: timedelta = A
 HINT = Flow("hint", enter=on(ProductViewed), steps=[send(template())])
 RECEIPT = Flow("receipt", enter=on(ProductViewed), steps=[send(template("receipt", "transactional"))])
 
+ONE_AT_A_TIME = Group("one_at_a_time", pause=hours(2))
+RIVAL = Flow("rival", enter=on(ProductViewed), group=ONE_AT_A_TIME, steps=[send(template("rival"))])
+GUARDED = Flow("hint", enter=on(ProductViewed), group=ONE_AT_A_TIME, steps=[send(template())])
+
 # One obstacle each, in the order in which they are asked; `until` what a later one would say.
 ORDER = [
     ("flow_stopped", "skip"),
@@ -67,6 +73,7 @@ ORDER = [
     ("suppressed", "skip"),
     ("holdout", "skip"),
     ("cap", "skip"),
+    ("arbitration", "skip"),
     ("min_gap", "defer"),
     ("quiet_hours", "defer"),
     ("expired", "skip"),
@@ -82,7 +89,7 @@ def ask(*obstacles: str, kind: Kind = "marketing") -> Ask:
         suppressed={IDS.address("" if "no_address" in obstacles else "Anna@Example.com"): "bounce"}
         if "suppressed" in obstacles
         else {},
-        sent=[(NOON - HOUR, "before")] if {"cap", "min_gap"} & {*obstacles} else [],
+        sent=[Sent(NOON - HOUR, "before", "rival")] if {"cap", "arbitration", "min_gap"} & {*obstacles} else [],
     )
     rules = Rules(
         holdout_percent=100 if "holdout" in obstacles else 0,
@@ -104,6 +111,8 @@ def ask(*obstacles: str, kind: Kind = "marketing") -> Ask:
         moment=NOON,
         latest=NOON + DAY + 1 if "expired" in obstacles else NOON + DAY,
         won={},
+        limits=rules.limits,
+        rivals=rivals_of([RIVAL, GUARDED])["hint"] if "arbitration" in obstacles else None,
     )
 
 
@@ -130,7 +139,7 @@ def test_of_several_obstacles_the_first_in_the_order_is_the_reason(n: int) -> No
 
 def test_a_transactional_message_passes_consent_holdout_caps_gap_and_quiet_hours_and_nothing_else() -> None:
     passed = {reason for reason, _ in ORDER if judge(ask(reason, kind="transactional")) is None}
-    assert passed == {"no_consent", "holdout", "cap", "min_gap", "quiet_hours"}
+    assert passed == {"no_consent", "holdout", "cap", "arbitration", "min_gap", "quiet_hours"}
 
 
 def test_what_is_put_off_says_until_when() -> None:

@@ -18,7 +18,7 @@ from state import customer as customers
 from state import dead_letters, decisions, event_codec
 from state.carts import Cart, CartChanged, Line
 from state.codec import KEY_BYTES, KEY_ID_BYTES, VERSION, Codec, Key
-from state.customer import Consent, Customer, Traits
+from state.customer import Consent, Customer, Sent, Traits
 from state.dead_letters import DeadLetter
 from state.decisions import Cause, Decision
 from state.events import OrderCompleted, OrderLine, ProductAdded, Tracked
@@ -84,7 +84,7 @@ CUSTOMER = Customer(
     last_order_at=1767610000000,
     passages=[PASSAGE],
     pending=[PENDING],
-    sent=[(1767614300000, "aa11")],
+    sent=[Sent(1767614300000, "aa11")],
 )
 DECISION = Decision(
     decision_id="aa00-0",
