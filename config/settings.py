@@ -134,9 +134,10 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Http:
-    """The HTTP doors; `listen` is None where they are shut."""
+    """The HTTP doors; `listen` is None where they are shut.  `read_key` opens those that read, also from elsewhere."""
 
     listen: Address | None = knob(addresses.listen(), "127.0.0.1:8000")
+    read_key: str = knob(kinds.secret(), "", secret=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +163,14 @@ class Store:
     cache_mib: int = knob(kinds.whole(8, 1_048_576, 128), 128)
     write_buffer_mib: int = knob(kinds.whole(8, 1_048_576, 128), 128)
     customers_cached: int = knob(kinds.whole(64, 100_000_000, 50_000), 32_768)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommender:
+    """The process that learns what to recommend; `cache_mib` is for its store."""
+
+    enabled: bool = knob(kinds.flag(), True)
+    cache_mib: int = knob(kinds.whole(8, 1_048_576, 64), 64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,3 +201,4 @@ class Settings:
     metrics: Metrics = field(default_factory=Metrics)
     courier: Courier = field(default_factory=Courier)
     store: Store = field(default_factory=Store)
+    recommender: Recommender = field(default_factory=Recommender)

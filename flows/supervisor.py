@@ -1,4 +1,4 @@
-"""`impuls run`: starts workers, couriers and the HTTP doors, restarts what dies, and drains at SIGTERM.
+"""`impuls run`: starts workers, couriers, the learner and the HTTP doors, restarts what dies, and drains at SIGTERM.
 
 Owns the data folder by a lock.  Every process of its own is reaped before one is started again.
 """
@@ -35,7 +35,8 @@ from state.store_errors import StoreBusy, StoreFull
 
 log = logging.getLogger("impuls.supervisor")
 
-Part = Literal["worker", "courier", "serve"]
+Part = Literal["worker", "courier", "learner", "serve"]
+PARTS: tuple[Part, ...] = ("worker", "courier", "learner", "serve")
 DRAIN_SECONDS = 30.0
 BACKOFF_SECONDS_MIN, BACKOFF_SECONDS_MAX = 0.2, 10.0
 STEADY_SECONDS = 30.0
@@ -91,7 +92,7 @@ class Supervisor:
         *,
         workers: int,
         couriers: int,
-        parts: Sequence[Part] = ("worker", "courier", "serve"),
+        parts: Sequence[Part] = PARTS,
     ) -> None:
         self._config = str(config) if config else None
         self._settings: Settings = settings_for(self._config)
@@ -139,6 +140,8 @@ class Supervisor:
             threading.Thread(target=self._discover_always, name="discover", daemon=True).start()
         if "courier" in self._parts:
             self._groups += [self._courier(number) for number in range(self._couriers)]
+        if "learner" in self._parts and settings.recommender.enabled:
+            self._groups.append(Group("learner", [self._command("learner", {})]))
         if "serve" in self._parts and settings.http.listen:
             self._groups.append(Group("serve", [self._command("serve", {})]))
         for group in self._groups:

@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "flows": {"operators", "state"},
 }
 # Where everything meets: the processes and the commands.
-MEETING_PLACES = ("worker", "courier", "serve", "supervisor", "demo", "cli")
+MEETING_PLACES = ("worker", "courier", "learner", "serve", "supervisor", "demo", "cli")
 LINES_MAX = 500
 NOT_OURS = {".git", ".venv", ".local", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
 

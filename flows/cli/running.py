@@ -21,7 +21,7 @@ from flows.cli.progress import Bar
 from flows.cli.readiness import text_lengths, what_is_missing
 from flows.cli_replay import BATCH_SIZE, Replay, secret_for
 from flows.cli_replay import replay as play
-from flows.supervisor import Part, Supervisor
+from flows.supervisor import PARTS, Part, Supervisor
 
 
 def check(
@@ -58,10 +58,10 @@ def run(
     workers: Annotated[int, typer.Option(min=1, help="Worker processes; about one per core.")] = 1,
     couriers: Annotated[int, typer.Option(min=1, help="Courier processes.")] = 1,
     only: Annotated[
-        Literal["worker", "courier", "serve"] | None, typer.Option(help="Run one kind of process only.")
+        Literal["worker", "courier", "learner", "serve"] | None, typer.Option(help="Run one kind of process only.")
     ] = None,
 ) -> None:
-    """Run workers, couriers and the HTTP doors until SIGTERM, which drains."""
+    """Run workers, couriers, the learner and the HTTP doors until SIGTERM, which drains."""
     from flows.worker_process import log_json
 
     settings = settings_of(config)
@@ -70,7 +70,7 @@ def run(
         print("\n".join(faults), file=sys.stderr)
         raise typer.Exit(2)
     log_json("supervisor")
-    parts: tuple[Part, ...] = (only,) if only else ("worker", "courier", "serve")
+    parts: tuple[Part, ...] = (only,) if only else PARTS
     raise typer.Exit(Supervisor(config, workers=workers, couriers=couriers, parts=parts).run())
 
 

@@ -43,3 +43,14 @@ class Popularity:
             self._top = heapq.nlargest(self._leaders, self._counts, key=self._counts.__getitem__)
             self._age = 0
         return self._top
+
+    def summary(self, most: int) -> tuple[int | None, float, dict[str, float]]:
+        """What `restored` takes: since when counts are measured, their sum, and the largest of them."""
+        if len(self._counts) <= most:
+            return self._since, self.total, dict(self._counts)
+        largest = heapq.nlargest(most, self._counts, key=self._counts.__getitem__)
+        return self._since, self.total, {product: self._counts[product] for product in largest}
+
+    def restore(self, since: int | None, total: float, counts: dict[str, float]) -> None:
+        self._since, self.total, self._counts = since, total, counts
+        self._top, self._age = [], _FRESH

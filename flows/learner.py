@@ -1,0 +1,176 @@
+"""The learner: a process that reads the same topics as the workers and teaches the recommender with every event.
+
+Apart from the workers, so that no decision waits for it; see docs/decisions.  How far it has read stands in the same
+write as what it learnt, so a kill loses nothing but the visits under way, which it looks up in the log again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from itertools import count
+
+import msgspec
+
+from config.settings import Settings
+from flows import worker_doors as doors
+from flows.worker_process import METRICS_BEATS, Beat, prepare, settings_for, told_by_supervisor
+from operators.host import Stop
+from operators.recommender.lessons import Lessons
+from operators.recommender.model import CoVisitation
+from operators.recommender.notes import POPULARITY, TRUST, popularity_of, restore, trust_of
+from operators.recommender.shelf import Shelf
+from state.decode import Decoder, Rejected
+from state.ids import Ids
+from state.item_store import ItemStore
+from state.records import LogError, Record, TopicPartition
+from state.rocks import Memory
+from state.secret import load_or_make
+
+log = logging.getLogger("impuls.learner")
+
+RECORDS_MAX = 1_000
+SAVE_SECONDS = 1.0
+VISIT_MS = 30 * 60_000
+LOOK_BACK_RECORDS_MAX = 50_000
+DISCOVER_SECONDS = 10.0
+BEAT_SECONDS = 1.0
+POPULAR_SECONDS = 5.0
+SAVED_AT = "saved_at"
+
+
+class Learner:
+    """Reads, learns, and saves once a second.  Single-threaded; `run` returns once asked to stop."""
+
+    def __init__(self, settings: Settings, stop: Stop) -> None:
+        self._settings, self._stop = settings, stop
+        self._ids, self._decoder = Ids(load_or_make(settings.secret_file)), Decoder(settings.currency)
+        self._store = ItemStore.open(settings.data_dir, Memory(settings.recommender.cache_mib, 32))
+        self._shelf = Shelf(self._store)
+        self._model = CoVisitation(self._shelf)
+        restore(self._model, self._store.note)
+        self._lessons = Lessons(self._model, self._shelf)
+        self._reader = doors.open_reader(settings, f"{settings.kafka.group}-learner")
+        self._learnt_to = self._store.watermarks()
+        self._positions: dict[TopicPartition, int] = {}
+        self._save_at = self._discover_at = self._beat_at = self._popular_at = 0.0
+        self._beats = count()
+        self._beat = Beat(settings.data_dir, "learner")
+        self._started_ms = round(time.time() * 1000)
+
+    def run(self) -> None:
+        self._discover()
+        self._look_back()
+        while not self._stop.asked:
+            if not self._turn():
+                self._reader.wait(max(0.0, min(self._save_at, self._beat_at) - time.monotonic()))
+        self._popular_at = 0.0
+        self._save()
+        self._tell(last=True)
+        self._reader.close()
+        self._store.close()
+
+    def _turn(self) -> bool:
+        """Learn from what there is.  Whether there was anything."""
+        found = False
+        for fetched in self._reader.poll(RECORDS_MAX):
+            tp = TopicPartition(fetched.topic, fetched.partition)
+            for record in fetched.records:
+                self._learn(tp, record)
+            found = found or bool(fetched.records)
+            self._positions[tp] = max(self._positions[tp], fetched.end)
+        now = time.monotonic()
+        if now >= self._save_at:
+            self._save()
+            self._save_at = time.monotonic() + SAVE_SECONDS
+        if now >= self._beat_at:
+            self._tell()
+            self._beat_at = now + BEAT_SECONDS
+        if now >= self._discover_at:
+            self._discover()
+        return found
+
+    def _learn(self, tp: TopicPartition, record: Record) -> None:
+        event = self._decoder.decode(
+            record.value,
+            key=record.key,
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=record.offset,
+            now=self._started_ms if self._settings.clock == "replay" else round(time.time() * 1000),
+            clock=self._settings.clock,
+        )
+        if isinstance(event, Rejected):
+            return  # the workers set it aside and say so
+        who = self._ids.customer(event.customer.encode())
+        self._lessons.take(who, event, learn=record.offset >= self._learnt_to.get(tp, 0))
+
+    # -- where it stands
+
+    def _discover(self) -> None:
+        """Read every partition of the inputs, from where it was learnt to; new ones from their beginning."""
+        self._discover_at = time.monotonic() + DISCOVER_SECONDS
+        try:
+            there = doors.find_partitions(self._reader, doors.input_topics(self._settings))
+            added = [tp for tp in there if tp not in self._positions]
+            if added:
+                beginnings = self._reader.beginnings(added)
+                for tp in added:
+                    learnt_to = self._learnt_to.get(tp, 0)
+                    if learnt_to < beginnings[tp] and tp in self._learnt_to:
+                        fact = f"{beginnings[tp] - learnt_to} records were deleted before they were learnt from"
+                        log.warning(
+                            "records missed", extra={"topic": tp.topic, "partition": tp.partition, "fact": fact}
+                        )
+                    self._positions[tp] = max(learnt_to, beginnings[tp])
+                self._reader.assign(self._positions)
+        except LogError as error:
+            log.warning("partitions unknown", extra={"fact": str(error)})
+
+    def _look_back(self) -> None:
+        """Go back by the length of a visit: what was learnt is not learnt again, but who looked at what is known."""
+        saved = self._store.note(SAVED_AT)
+        if saved is None or not self._positions:
+            return
+        since = msgspec.msgpack.decode(saved, type=int) - VISIT_MS
+        back = self._reader.at_time(list(self._positions), since)
+        most = LOOK_BACK_RECORDS_MAX // len(self._positions)
+        self._positions = {tp: min(offset, max(back[tp], offset - most)) for tp, offset in self._positions.items()}
+        self._reader.assign(self._positions)
+
+    def _save(self) -> None:
+        moved = {tp: offset for tp, offset in self._positions.items() if offset > self._learnt_to.get(tp, -1)}
+        if not moved and not self._shelf.changed:
+            return
+        rows, facts = self._shelf.to_save()
+        notes = {SAVED_AT: msgspec.msgpack.encode(round(time.time() * 1000)), TRUST: trust_of(self._model)}
+        if time.monotonic() >= self._popular_at:
+            self._popular_at = time.monotonic() + POPULAR_SECONDS
+            notes[POPULARITY] = popularity_of(self._model)
+        self._store.commit(rows, facts, notes, moved)
+        self._shelf.saved()
+        self._learnt_to |= moved
+        self._reader.commit(self._learnt_to)
+
+    def _tell(self, *, last: bool = False) -> None:
+        status = {
+            "learnt": self._lessons.learnt,
+            "read": {f"{tp.topic}/{tp.partition}": offset for tp, offset in self._positions.items()},
+            "last_fetch_age_seconds": self._reader.last_fetch_age_seconds(),
+            "ready": not last,
+        }
+        self._beat.tell(status, metrics=last or next(self._beats) % METRICS_BEATS == 0)
+
+
+def main() -> None:
+    """`python -m flows.learner {"config": …}`: the supervisor's way to start it."""
+    told = told_by_supervisor()
+    stop = Stop()
+    prepare("learner", on_stop=stop.ask)
+    log.info("started")
+    Learner(settings_for(told["config"]), stop).run()
+    log.info("drained")
+
+
+if __name__ == "__main__":
+    main()

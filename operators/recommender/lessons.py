@@ -1,0 +1,83 @@
+"""What the events of a shop teach a recommender, and what they say of its products.
+
+Statistical and forgiving: visits are remembered for the visitors seen last, and only in memory.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from operators.recommender.model import CoVisitation
+from operators.recommender.shelf import Shelf
+from operators.recommender.visits import Visit
+from state import events as ev
+from state.events import Event
+from state.recommendations import ItemFacts
+
+VISITORS_MAX = 200_000
+LINES_MAX = 50  # products of one order that are learnt from
+VIEW, CART, ORDER = 1.0, 3.0, 5.0
+
+
+class Lessons:
+    """Teaches `model`, whose rows are on `shelf`.  `who` is any name of a visitor, such as the hash of her id."""
+
+    def __init__(self, model: CoVisitation, shelf: Shelf, *, visitors_max: int = VISITORS_MAX) -> None:
+        self._model, self._shelf, self._visitors_max = model, shelf, visitors_max
+        self._visits: OrderedDict[bytes, Visit] = OrderedDict()
+        self.learnt = 0
+
+    def take(self, who: bytes, event: Event, *, learn: bool = True) -> None:
+        """`learn=False`: she was there, and it was learnt before (a restart that picks up the visits under way)."""
+        match event:
+            case ev.ProductChanged():
+                self._describe(event.product_id, event, event.at, event.available)
+            case ev.ProductViewed():
+                self._describe(event.product_id, event, event.at)
+                self._see(who, event.product_id, event.at, VIEW, learn)
+            case ev.ProductAdded():
+                self._describe(event.product_id, event, event.at)
+                self._see(who, event.product_id, event.at, CART, learn)
+            case ev.OrderCompleted():
+                for line in event.products[:LINES_MAX]:
+                    self._describe(line.product_id, line, event.at)
+                    self._see(who, line.product_id, event.at, ORDER, learn)
+
+    def _see(self, who: bytes, product: str, at: int, weight: float, learn: bool) -> None:
+        visit = self._visit(who)
+        if learn:
+            self.learnt += 1
+            # To put what she looks at into the cart is no second visit to it: it strengthens what led there.
+            before = visit if weight == VIEW else Visit([each for each in visit.products if each != product])
+            self._model.learn(before, product, at, weight)
+        visit.see(product)
+
+    def _visit(self, who: bytes) -> Visit:
+        visit = self._visits.get(who)
+        if visit is None:
+            visit = self._visits[who] = Visit()
+            if len(self._visits) > self._visitors_max:
+                self._visits.popitem(last=False)
+        else:
+            self._visits.move_to_end(who)
+        return visit
+
+    def _describe(
+        self, product: str, said: ev.ProductEvent | ev.OrderLine, at: int, available: bool | None = None
+    ) -> None:
+        """Keep what was said last, each word by itself: an event that leaves one out does not unsay it."""
+        known = self._shelf.facts(product) or ItemFacts()
+        if at < known.at:
+            return
+        now = ItemFacts(
+            name=said.name or known.name,
+            price=said.price or known.price,
+            category=said.category or known.category,
+            url=said.url or known.url,
+            image_url=said.image_url or known.image_url,
+            available=known.available if available is None else available,
+            at=known.at,
+        )
+        if now != known or not known.at:
+            now.at = at
+            self._shelf.put_facts(product, now)

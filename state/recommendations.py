@@ -1,0 +1,60 @@
+"""What was recommended to whom, why, and by what: the form that answers, messages and the log share.
+
+Logged whole (topic `recommendations`, keyed by customer), so that a new policy can be judged on what an old one showed.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from state.money import Money
+
+Block = Literal["abandoned", "buy_again", "discover", "similar"]
+BLOCKS: tuple[Block, ...] = ("abandoned", "buy_again", "discover")
+TOPIC = "recommendations"
+
+
+class ItemFacts(msgspec.Struct, gc=False, array_like=True):
+    """What is known of a product, as its events said it last.  `available` is None where no catalogue told."""
+
+    name: str = ""
+    price: Money | None = None
+    category: str = ""
+    url: str = ""
+    image_url: str = ""
+    available: bool | None = None
+    at: int = 0  # event time of what was said last
+
+
+class Recommended(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
+    """One product and why it is there: `reason` is a stable word, `because` the product it follows from."""
+
+    item: str
+    score: float
+    reason: str
+    because: str = ""
+    name: str = ""
+    price: str = ""  # exact, as a decimal
+    currency: str = ""
+    url: str = ""
+    image_url: str = ""
+
+
+class Recommendation(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
+    """One answer.  `strategy` says what chose the items; `fallback`, that it was not what was asked for.
+
+    `at` is wall time.  `model` names the version of what ranked; `arm` and `propensity`, a bandit's choice.
+    """
+
+    recommendation_id: str
+    at: str
+    customer: str = ""
+    block: Block
+    strategy: str
+    model: str = ""
+    fallback: bool = False
+    arm: str = ""
+    propensity: float = 1.0
+    items: tuple[Recommended, ...] = ()

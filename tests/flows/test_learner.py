@@ -1,0 +1,76 @@
+"""The process that learns, as people run it: from the log, through a `kill -9`, once for every event."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from operators.recommender.rows import from_bytes
+from state.item_store import ItemStore
+from state.rocks import Memory
+from tests.flows.commands import ROOT
+from tests.flows.deployments import Deployment, running, until
+from tests.flows.test_cli import MINUTE, ago, track
+
+
+def beat(deployment: Deployment) -> dict[str, Any]:
+    with suppress(OSError, ValueError):
+        found: dict[str, Any] = json.loads((deployment.folder / "data" / "run" / "learner.json").read_bytes())
+        return found
+    return {}
+
+
+def total_after(deployment: Deployment, item: str) -> float:
+    """How often another product followed this one, as it stands on disk."""
+    scratch = deployment.folder / f"scratch-{time.monotonic_ns()}"
+    store = ItemStore.open_reading(deployment.folder / "data", scratch, Memory(8, 8))
+    if store is None:
+        return 0.0
+    row = store.row(item)
+    store.close()
+    return from_bytes(row).after.total if row is not None else 0.0
+
+
+def view(who: str, product: str, minutes_ago: int) -> dict[str, Any]:
+    return track(who, ago(minutes_ago * MINUTE), "Product Viewed", product_id=product)
+
+
+def test_every_event_is_learnt_from_once_also_when_the_learner_is_killed(tmp_path: Path) -> None:
+    with running(tmp_path) as deployment:
+        visitors = [f"v{number}" for number in range(5)]
+        deployment.import_events(
+            *(track(who, ago(3 * MINUTE), "Product Viewed", product_id="shoes") for who in visitors)
+        )
+        deployment.import_events(
+            *(track(who, ago(2 * MINUTE), "Product Viewed", product_id="laces") for who in visitors)
+        )
+        assert until(lambda: round(total_after(deployment, "shoes"), 1) == 5.0), deployment.log()
+        os.kill(beat(deployment)["pid"], signal.SIGKILL)
+        before = beat(deployment)["pid"]
+        # The visits of before the kill go on: a hat after the laces, and after the shoes before them.
+        deployment.import_events(*(view(who, "hat", 1) for who in visitors))
+        assert until(lambda: round(total_after(deployment, "laces"), 1) == 5.0), deployment.log()
+        assert beat(deployment)["pid"] != before
+        assert 5.0 < total_after(deployment, "shoes") < 10.0  # further back counts less; counted twice it would be 10
+        assert deployment.stop() == 0, deployment.log()
+
+
+def test_it_runs_alone_and_ends_politely(tmp_path: Path) -> None:
+    config = tmp_path / "impuls.toml"
+    config.write_text(f'data_dir = "{tmp_path}/data"\nsecret_file = "{tmp_path}/secret"\n[metrics]\nlisten = "none"\n')
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "run", "--only", "learner"]
+    command += ["--config", str(config)]
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        assert until(lambda: (tmp_path / "data" / "run" / "learner.json").exists())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()

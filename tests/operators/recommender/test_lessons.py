@@ -1,0 +1,120 @@
+"""What the events of a shop teach: which product follows which, and what products are called."""
+
+from __future__ import annotations
+
+from operators.recommender.lessons import Lessons
+from operators.recommender.model import CoVisitation
+from operators.recommender.notes import POPULARITY, TRUST, popularity_of, restore, trust_of
+from operators.recommender.shelf import Shelf
+from operators.recommender.visits import Visit
+from state import events as ev
+from state.money import Money
+from state.recommendations import ItemFacts
+
+ANNA, BERTA = b"anna", b"berta"
+
+
+class Drawer:
+    """Products by id, as a store has them."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, bytes] = {}
+        self.said: dict[str, ItemFacts] = {}
+
+    def row(self, item: str) -> bytes | None:
+        return self.rows.get(item)
+
+    def facts(self, item: str) -> ItemFacts | None:
+        return self.said.get(item)
+
+
+def lessons(drawer: Drawer | None = None, rows_max: int = 1_000) -> tuple[Lessons, CoVisitation, Shelf]:
+    shelf = Shelf(drawer or Drawer(), rows_max=rows_max, facts_max=rows_max)
+    model = CoVisitation(shelf)
+    return Lessons(model, shelf), model, shelf
+
+
+def viewed(product: str, at: int = 1, **said: object) -> ev.ProductViewed:
+    return ev.ProductViewed(product_id=product, at=at, **said)  # type: ignore[arg-type]
+
+
+def test_trust_and_popularity_outlast_a_restart_and_what_cannot_be_read_does_not_stop_one() -> None:
+    teach, model, _ = lessons()
+    for number in range(50):
+        teach.take(b"%d" % number, viewed("shoes", number))
+        teach.take(b"%d" % number, viewed("laces", number))
+    noted = {TRUST: trust_of(model), POPULARITY: popularity_of(model)}
+    fresh = CoVisitation()
+    restore(fresh, noted.get)
+    assert fresh.recommend(Visit(), 2) == model.recommend(Visit(), 2) != []
+    assert fresh.trust.weights == model.trust.weights
+    unread = CoVisitation()
+    restore(unread, {TRUST: b"?", POPULARITY: b"\xc1"}.get)
+    assert unread.recommend(Visit(), 2) == []
+
+
+def names(model: CoVisitation, *seen: str) -> list[str]:
+    return [item for item, _ in model.recommend(Visit(list(seen)), 5) if item not in seen]
+
+
+def test_what_others_looked_at_next_is_recommended() -> None:
+    teach, model, _ = lessons()
+    for who in (ANNA, BERTA):
+        teach.take(who, viewed("shoes"))
+        teach.take(who, viewed("laces", 2))
+    teach.take(ANNA, viewed("hat", 3))
+    assert names(model, "shoes")[0] == "laces"
+
+
+def test_visitors_do_not_mix() -> None:
+    teach, _, shelf = lessons()
+    teach.take(ANNA, viewed("shoes"))
+    teach.take(BERTA, viewed("hat", 2))
+    assert shelf.get("shoes") is None or not shelf.get("shoes").after.of  # type: ignore[union-attr]
+
+
+def test_the_products_of_an_order_lead_to_each_other() -> None:
+    teach, model, _ = lessons()
+    lines = (ev.OrderLine(product_id="shoes"), ev.OrderLine(product_id="laces"))
+    teach.take(ANNA, ev.OrderCompleted(at=1, products=lines))
+    assert "laces" in names(model, "shoes")
+    assert "shoes" in names(model, "laces")
+
+
+def test_what_was_learnt_before_a_restart_is_not_learnt_again_but_the_visit_goes_on() -> None:
+    teach, model, shelf = lessons()
+    teach.take(ANNA, viewed("shoes"), learn=False)
+    assert teach.learnt == 0
+    assert shelf.get("shoes") is None
+    teach.take(ANNA, viewed("laces", 2))
+    assert "laces" in names(model, "shoes")
+
+
+def test_the_latest_word_on_a_product_counts_and_what_it_leaves_out_stays() -> None:
+    teach, _, shelf = lessons()
+    teach.take(ANNA, viewed("shoes", 10, name="Shoes", price=Money(9900, "PLN"), url="https://shop.example/shoes"))
+    teach.take(ANNA, viewed("shoes", 20, price=Money(7900, "PLN")))
+    teach.take(ANNA, viewed("shoes", 15, name="Old shoes", price=Money(1, "PLN")))
+    teach.take(b"", ev.ProductChanged(product_id="shoes", at=30, available=False))
+    facts = shelf.facts("shoes")
+    assert facts is not None
+    assert (facts.name, facts.price, facts.url) == ("Shoes", Money(7900, "PLN"), "https://shop.example/shoes")
+    assert facts.available is False
+
+
+def test_what_changed_is_kept_until_it_is_saved_and_then_room_is_made() -> None:
+    drawer = Drawer()
+    teach, model, shelf = lessons(drawer, rows_max=2)
+    for number in range(10):
+        teach.take(ANNA, viewed(f"p{number}", number, name=f"Product {number}"))
+    rows, facts = shelf.to_save()
+    assert len(facts) == 10
+    drawer.rows |= rows
+    drawer.said |= facts
+    shelf.saved()
+    assert shelf.changed == 0
+    before = names(model, "p3")
+    fresh = CoVisitation(Shelf(drawer))
+    assert before
+    assert set(before) <= set(names(fresh, "p3"))
+    assert shelf.facts("p0") == ItemFacts(name="Product 0")
