@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from config.settings import Settings
+from operators import balance
 
 STALE_SECONDS = 10.0
 
@@ -112,10 +113,26 @@ class Merged(Collector):
             lag.add_metric(name.rsplit("/", 1), max(0, end - read.get(name, 0)))
         yield parked
         yield lag
+        yield from _experiments(beats)
         for name, key, text in _SUMS:
             yield GaugeMetricFamily(name, text, value=sum(beat.get(key, 0) for beat in beats))
         for name, key, text in _WORST:
             yield GaugeMetricFamily(name, text, value=max((beat.get(key, 0.0) for beat in beats), default=0.0))
+
+
+def _experiments(beats: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
+    customers = GaugeMetricFamily(
+        "impuls_experiment_customers", "Customers who got this arm", labels=["experiment", "arm"]
+    )
+    ratio = GaugeMetricFamily(
+        "impuls_sample_ratio_p_value", "Below 0.001: the arms have not the shares they should", labels=["experiment"]
+    )
+    for name, numbers in balance.judged(beat.get("experiments", {}) for beat in beats).items():
+        ratio.add_metric([name], numbers["p_value"])
+        for arm, count in numbers["customers"].items():
+            customers.add_metric([name, arm], count)
+    yield customers
+    yield ratio
 
 
 _SUMS = (

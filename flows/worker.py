@@ -22,7 +22,7 @@ from flows.catalog import Catalog, load
 from flows.worker_process import METRICS_BEATS, Beat, prepare, settings_for, told_by_supervisor
 from flows.worker_rules import rules_of
 from flows.worker_stops import stopped_flows
-from operators import dataflow
+from operators import balance, dataflow
 from operators.breaker import Breaker
 from operators.engine import Engine
 from operators.host import Publisher, Stop
@@ -31,6 +31,7 @@ from operators.pressure import Pressure
 from operators.retention import Keep
 from operators.shard import Shard, Surroundings
 from operators.sources import LogSource, Router
+from operators.tallies import together
 from state.decode import Decoder
 from state.ids import Ids
 from state.records import LogError, Reader, TopicPartition
@@ -232,6 +233,7 @@ class Worker:
             and all(clock is not None for clock in clocks)
             and all(s.clock.settled for s in shards),
             "parked": parked,
+            "experiments": balance.seen(self._program, together(shard.tallies.counts for shard in shards)),
             "timers": sum(shard.residents.timers for shard in shards),
             "in_flight": self._publisher.in_flight,
             "outbox": sum(shard.outbox.count for shard in shards),

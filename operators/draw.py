@@ -21,6 +21,7 @@ def told(flow: Flow[Any], version: str = "") -> str:
         f"priority {flow.priority}" if flow.priority else "",
         "closed: nobody enters" if flow.closed else "",
         f"cap: {flow.cap.count} per {_span(timedelta(milliseconds=flow.cap.period))}" if flow.cap else "",
+        f"holdout: {flow.holdout_percent:g} % get no marketing from it" if flow.holdout_percent else "",
         f"group {flow.group.name}: one of its flows at a time" if flow.group else "",
     ]
     lines = [head, f"  enter: {_trigger(flow.enter)}"]

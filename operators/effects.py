@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from operators.experiments import Drawn
 from state.decisions import Cause, Decision
 from state.events import Event
 from state.messages import Message
@@ -29,14 +30,16 @@ class Effects(msgspec.Struct):
     decisions: list[Decision] = []
     messages: list[Message] = []
     faults: list[FlowFault] = []
+    drawn: list[Drawn] = []  # arms that customers got for good
     lost: int = 0  # messages nobody told the result of before they expired
 
-    def mark(self) -> tuple[int, int]:
-        return len(self.decisions), len(self.messages)
+    def mark(self) -> tuple[int, int, int]:
+        return len(self.decisions), len(self.messages), len(self.drawn)
 
-    def take_back(self, mark: tuple[int, int]) -> None:
+    def take_back(self, mark: tuple[int, int, int]) -> None:
         del self.decisions[mark[0] :]
         del self.messages[mark[1] :]
+        del self.drawn[mark[2] :]
 
 
 def told(error: Exception) -> str:

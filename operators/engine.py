@@ -14,6 +14,7 @@ import msgspec
 from operators import journey, windows
 from operators.breaker import Breaker
 from operators.effects import Effects, FlowFault, told
+from operators.experiments import assigned
 from operators.flow import Flow
 from operators.guards import Rules
 from operators.journey import Intent, Journey, Moved
@@ -307,6 +308,9 @@ class Engine:
     def _move(self, turn: Turn, flow: Flow[Any], passage: Passage, moved: Moved, moment: int) -> None:
         """Decide about what she passes, and let her rest where she arrives."""
         customer = turn.customer
+        if moved.drawn:
+            customer.arms = assigned(customer.arms, moved.drawn, moment)
+            turn.effects.drawn += moved.drawn
         if moved.wait:
             rests = msgspec.structs.replace(passage, wait=moved.wait, until=moved.until)
             customer.passages = [*customer.passages[-PASSAGES_MAX + 1 :], rests]
@@ -360,12 +364,21 @@ class Engine:
     ) -> bool:
         """Run a transition that calls a flow's own code; taken back as a whole when that code raises."""
         customer, effects = turn.customer, turn.effects
-        before = customer.passages, customer.pending, customer.sent, customer.early_results, customer.told
+        before = (
+            customer.passages,
+            customer.pending,
+            customer.sent,
+            customer.early_results,
+            customer.told,
+            customer.arms,
+        )
         mark = effects.mark()
         try:
             transition()
         except Exception as error:
-            customer.passages, customer.pending, customer.sent, customer.early_results, customer.told = before
+            customer.passages, customer.pending, customer.sent, customer.early_results, customer.told, customer.arms = (
+                before
+            )
             effects.take_back(mark)
             wait, rests, due = "", "", 0
             if isinstance(at, Passage):

@@ -13,9 +13,11 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from operators.experiments import is_held_out
 from operators.faults import FlowError
 from operators.limits import Limit
 from state.customer import Customer
+from state.ids import Ids
 from state.passages import Passage, Pending
 
 
@@ -41,6 +43,7 @@ class Rank(NamedTuple):
 
     minus_priority: int
     place: int
+    holdout_percent: float
 
 
 class Member(Protocol):
@@ -52,6 +55,8 @@ class Member(Protocol):
     def priority(self) -> int: ...
     @property
     def group(self) -> Group | None: ...
+    @property
+    def holdout_percent(self) -> float: ...
 
 
 class Rivals(msgspec.Struct, frozen=True):
@@ -76,7 +81,7 @@ def rivals_of(flows: Iterable[Member]) -> dict[str, Rivals]:
     found: dict[Group, dict[str, Rank]] = {}
     for place, flow in enumerate(flows):
         if flow.group is not None:
-            found.setdefault(flow.group, {})[flow.name] = Rank(-flow.priority, place)
+            found.setdefault(flow.group, {})[flow.name] = Rank(-flow.priority, place, flow.holdout_percent)
     return {
         name: Rivals(
             group,
@@ -94,7 +99,9 @@ def pauses(rivals: Mapping[str, Rivals]) -> list[Limit]:
     return [Limit(1, each.pause_ms + 1, "flow", flow) for flow, each in rivals.items()]
 
 
-def rival(rivals: Rivals, customer: Customer, entered_at: int, moment: int, stopped: Set[str]) -> Rival | None:
+def rival(
+    rivals: Rivals, customer: Customer, entered_at: int, moment: int, stopped: Set[str], ids: Ids
+) -> Rival | None:
     """Who goes before a message of this flow's at this moment; nobody where it may go itself."""
     others, mine = rivals.others, rivals.mine
     for sent in customer.sent:
@@ -114,6 +121,7 @@ def rival(rivals: Rivals, customer: Customer, entered_at: int, moment: int, stop
         other = others.get(each.flow)
         if other is None or each.set_aside or each.flow in stopped or each.entered_at > moment:
             continue
-        if (other.minus_priority, each.entered_at, other.place) < place:
+        before = (other.minus_priority, each.entered_at, other.place) < place
+        if before and not is_held_out(ids, customer.id, other.holdout_percent, each.flow):
             return Rival(each.flow, each.entered_at, has_sent=False)
     return None

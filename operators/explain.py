@@ -50,7 +50,7 @@ class _Snapshot:
     customer: bytes
     at: int
     entries: int
-    marks: tuple[int, int]
+    marks: tuple[int, int, int]
     faults: int
     held: list[Arrived]
 
@@ -99,7 +99,7 @@ class Rerun:
 
     def __post_init__(self) -> None:
         self._breaker = NeverStops()
-        self.customer = Customer(id=self.memory.customer)
+        self.customer = Customer(id=self.memory.customer, arms=dict(self.memory.arms))
         self._late = _Late()
         self._last_wall = 0
         self._failures = list(self.memory.failures)

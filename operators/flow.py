@@ -100,6 +100,7 @@ class Flow(Generic[E]):
     `while_stopped` says what customers do inside a flow that is stopped at run time: `go_on`, their
     messages being decided `flow_stopped`, or `rest` where they are until it is started again.
     `cap` limits what one customer gets from this flow.  Of the flows of a `group` one at a time speaks to her.
+    `holdout_percent` of all customers get no marketing from this flow, to compare the others with.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Flow(Generic[E]):
     while_stopped: Literal["go_on", "rest"] = "go_on"
     cap: Limit | None = field(default=None, metadata=UNSAID)
     group: Group | None = field(default=None, metadata=UNSAID)
+    holdout_percent: float = field(default=0.0, metadata=UNSAID)
     after: Mapping[str, tuple[Wait[E], tuple[Step[E], ...]]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -122,6 +124,11 @@ class Flow(Generic[E]):
             raise FlowError(
                 f"{self.name}.per: customers enter with a {self.enter.event.__name__}, "
                 f"which is not a {self.per.__name__}. Enter with an event of that kind, or change per."
+            )
+        if not 0 <= self.holdout_percent <= 100:
+            raise FlowError(
+                f"{self.name}.holdout_percent is {self.holdout_percent:g}, which is not between 0 and 100. "
+                "Something like 10 will do."
             )
         after = check_steps(self.name, tuple(self.steps))
         for old, new in self.renamed.items():

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from operators.exclusion import Rival, Rivals, rival
+from operators.experiments import is_held_out
 from operators.flow import Template
 from operators.limits import Limit
 from operators.local_time import minute_of_day, next_minute_of_day
@@ -75,13 +76,14 @@ class Ask(msgspec.Struct):
     limits: tuple[Limit, ...] = ()  # those that the message counts against
     rivals: Rivals | None = None  # the other flows of its group
     entered_at: int = 0
+    holdout_percent: float = 0.0  # of the flow
 
     @property
     def rival(self) -> Rival | None:
         """The flow of its group that goes before this one."""
         if self.rivals is None:
             return None
-        return rival(self.rivals, self.customer, self.entered_at, self.moment, self.stopped)
+        return rival(self.rivals, self.customer, self.entered_at, self.moment, self.stopped, self.ids)
 
     @property
     def address(self) -> str:
@@ -131,8 +133,11 @@ def suppression(ask: Ask) -> Verdict | None:
 
 
 def holdout(ask: Ask) -> Verdict | None:
-    percent = ask.rules.holdout_percent
-    return Verdict("skip", "holdout") if percent and ask.ids.share("holdout", ask.customer.id) * 100 < percent else None
+    """The shop's own, then the flow's."""
+    held = is_held_out(ask.ids, ask.customer.id, ask.rules.holdout_percent) or is_held_out(
+        ask.ids, ask.customer.id, ask.holdout_percent, ask.flow
+    )
+    return Verdict("skip", "holdout") if held else None
 
 
 def frequency_cap(ask: Ask) -> Verdict | None:

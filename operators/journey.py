@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from operators.experiments import Drawn, arm_for
 from operators.flow import Experiment, Flow, Leave, Send, Split, Step, Template, Wait
 from state.customer import Customer
 from state.events import Event
@@ -32,11 +33,12 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
 
 
 class Moved(msgspec.Struct, frozen=True, gc=False):
-    """Where a customer rests now (an empty wait: she is through), and what is to be sent."""
+    """Where a customer rests now (an empty wait: she is through), what is to be sent, which arms she got for good."""
 
     wait: str
     until: int
     intents: list[Intent]
+    drawn: tuple[Drawn, ...] = ()
 
 
 class Journey(msgspec.Struct, frozen=True, gc=False):
@@ -71,12 +73,13 @@ def _run(steps: tuple[Step[Any], ...], journey: Journey, last_wait: str) -> Move
     intents: list[Intent] = []
     ordinals: dict[str, int] = {}
     tested: tuple[str, str, float | None] = ("", "", None)
+    drawn: dict[str, Drawn] = {}
     while ahead:
         step = ahead.pop()
         match step:
             case Wait():
                 until = step.local.next_after(now, journey.time_zone) if step.local else now + step.at_most_ms
-                return Moved(step.name, until, intents)
+                return Moved(step.name, until, intents, tuple(drawn.values()))
             case Send():
                 name = step.template.name
                 ordinal = ordinals[name] = ordinals.get(name, 0) + 1
@@ -89,14 +92,14 @@ def _run(steps: tuple[Step[Any], ...], journey: Journey, last_wait: str) -> Move
             case Split():
                 ahead += reversed(_branch(step, journey))
             case Experiment():
-                arm = _draw(step.arms, journey.ids.share("experiment", step.name, journey.customer.id))
-                tested = (step.name, arm.name, arm.percent / 100)
+                arm, propensity = arm_for(step, journey.customer, journey.ids, drawn)
+                tested = (step.name, arm.name, propensity)
                 ahead += reversed(arm.steps)
             case Leave():
                 break
             case _:
                 raise AssertionError(f"unknown step {step!r}")
-    return Moved("", now, intents)
+    return Moved("", now, intents, tuple(drawn.values()))
 
 
 def _place(template: Template[Any], last_wait: str, ordinals: dict[str, int]) -> str:
@@ -121,13 +124,3 @@ def _holds(condition: Callable[[Any, Customer], bool], event: Event, customer: C
         if stopped:
             return False
         raise
-
-
-def _draw(arms: tuple[Any, ...], share: float) -> Any:
-    """The arm whose slice of [0, 100) holds this share."""
-    reached = 0.0
-    for arm in arms:
-        reached += arm.percent
-        if share * 100 < reached:
-            return arm
-    return arms[-1]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from state.customer import Customer
+from state.customer import Assigned, Customer
 from state.dead_letters import DeadLetter
 from state.decisions import Cause, Decision
 from state.decode import Rejected
@@ -42,7 +42,8 @@ class Memory:
 
     `inputs` in the order they entered the log.  `record` is what the store knows of her now, None where there is
     nothing or the past is asked for.  `kept_since`: older decisions are no longer kept.  `failures` are dead letters of
-    flows whose own code failed for her.
+    flows whose own code failed for her.  `arms` are those that she got, perhaps while their shares
+    were others.
     """
 
     customer: str
@@ -54,3 +55,4 @@ class Memory:
     failures: Sequence[DeadLetter] = ()
     stopped: frozenset[str] = frozenset()
     notes: Sequence[str] = ()
+    arms: Mapping[str, Assigned] = field(default_factory=dict[str, Assigned])

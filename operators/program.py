@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from hashlib import blake2b
 from inspect import getsource
 from typing import Any
 
+from operators.experiments import shares
 from operators.faults import FlowError
 from operators.flow import Flow, check_flows
-from operators.steps import Experiment, Send, Split, Step, Template, Trigger, Wait
+from operators.steps import Experiment, Send, Step, Template, Trigger
+from operators.walk import every
 from operators.windows import Window, check_windows
 from state.events import Event
 
@@ -35,6 +37,7 @@ class Program:
         self.by_name = {flow.name: flow for flow in flows}
         self.templates: dict[str, Template_] = {}
         self.versions: dict[str, str] = {}
+        tests: dict[str, tuple[tuple[str, float], ...]] = {}
         self._listening: dict[type[Event], tuple[Flow[Any], ...]] = {}
         for flow in flows:
             mine = list(templates(flow.steps))
@@ -43,6 +46,12 @@ class Program:
                     raise FlowError(
                         f'{flow.name}: there already is another template "{template.name}". '
                         "Messages are found by the name of their template, so each needs its own."
+                    )
+            for step in experiments(flow.steps):
+                if tests.setdefault(step.name, shares(step)) != shares(step):
+                    raise FlowError(
+                        f'{flow.name}: experiment "{step.name}" has other arms or shares elsewhere. Whoever has an arm '
+                        "of an experiment keeps it wherever she meets it; give this one a name of its own."
                     )
             self.versions[flow.name] = version(flow, [(texts or {}).get(each.name, b"") for each in mine])
 
@@ -60,24 +69,16 @@ def listens(flow: Flow[Any]) -> set[type[Event]]:
     return {flow.enter.event, *(trigger.event for trigger in flow.leave), *waits}
 
 
-def templates(steps: Iterable[Step[Any]]) -> Iterable[Template_]:
+def templates(steps: Iterable[Step[Any]]) -> Iterator[Template_]:
     """Every template that these steps can send, in the order they are written."""
-    for step in steps:
-        match step:
-            case Send(template, others):
-                yield template
-                yield from others
-            case Wait():
-                yield from templates(step.or_else)
-            case Split():
-                for _, branch in step.cases:
-                    yield from templates(branch)
-                yield from templates(step.otherwise)
-            case Experiment():
-                for arm in step.arms:
-                    yield from templates(arm.steps)
-            case _:
-                pass
+    for step in every(steps):
+        if isinstance(step, Send):
+            yield step.template
+            yield from step.otherwise
+
+
+def experiments(steps: Iterable[Step[Any]]) -> Iterator[Experiment[Any]]:
+    return (step for step in every(steps) if isinstance(step, Experiment))
 
 
 def version(flow: Flow[Any], texts: Iterable[bytes] = ()) -> str:

@@ -15,6 +15,7 @@ import msgspec
 from operators.breaker import Breaker
 from operators.caps import Caps
 from operators.effects import Effects
+from operators.experiments import Choice, choice
 from operators.guards import Ask, Rules, Verdict, judge
 from operators.local_time import next_minute_of_day
 from operators.program import Program
@@ -96,6 +97,7 @@ class Sending:
             limits=self._caps.limits(pending.flow, template.name),
             rivals=self._caps.rivals(pending.flow),
             entered_at=pending.entered_at,
+            holdout_percent=flow.holdout_percent,
         )
         verdict = self._judge(ask) or _exhausted(pending)
         if verdict is not None:
@@ -153,9 +155,10 @@ class Sending:
         replaced_by: str = "",
     ) -> None:
         template: Template[Any] = self._program.templates[pending.template]
-        consent = None
+        consent, chosen = None, Choice(pending.experiment, pending.arm, pending.propensity)
         if template.kind == "marketing":
             consent = turn.customer.consent(template.channel, template.topic)
+            chosen = self._chosen(turn.customer.id, pending.flow, chosen)
         turn.effects.decisions.append(
             Decision(
                 decision_id=f"{pending.message_id}-{pending.decisions}",
@@ -173,15 +176,19 @@ class Sending:
                 reason=reason,
                 until=format_instant(until) if until else "",
                 cause=turn.cause,
-                experiment=pending.experiment,
-                arm=pending.arm,
-                propensity=pending.propensity,
+                experiment=chosen.experiment,
+                arm=chosen.arm,
+                propensity=chosen.propensity,
                 consent_id=consent.id if consent is not None else "",
                 stalled=turn.stalled,
                 replaced_by=replaced_by,
                 instead_of=pending.instead_of,
             )
         )
+
+    def _chosen(self, customer: str, flow: str, chosen: Choice) -> Choice:
+        everywhere, in_flow = self._rules.holdout_percent, self._program.by_name[flow].holdout_percent
+        return choice(self._ids, customer, chosen, everywhere, flow, in_flow) if everywhere or in_flow else chosen
 
     def park(self, customer: Customer, pending: Pending, due: int, clock: int, why: str, refusals: int = 0) -> None:
         """Put a message off, after a decision that says so."""

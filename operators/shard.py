@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from operators import metrics, set_aside
+from operators import balance, metrics, set_aside
 from operators.clock import ShardClock
 from operators.effects import Effects, FlowFault
 from operators.engine import Arrived, Engine
@@ -24,6 +24,7 @@ from operators.program import Program
 from operators.residents import Entry, Residents
 from operators.retention import Keep, Retention
 from operators.sending import Turn
+from operators.tallies import Tallies
 from state import dead_letters, decisions, event_codec
 from state.customer import Customer
 from state.dead_letters import DeadLetter
@@ -87,6 +88,7 @@ class Shard:
         self.residents = Residents(store, around.engine, around.cache_customers)
         self.outbox = Outbox(store, self._wall)
         self.held = Held(store)
+        self.tallies = Tallies(store)
         self._retention = Retention(store, self.residents, around.keep, number) if around.keep else None
         self._around = around
         self._watermarks = {tp: list(mark) for tp, mark in store.watermarks().items()}
@@ -154,6 +156,7 @@ class Shard:
             offset, reached = self._watermarks[tp]
             batch.set_watermark(tp, offset, reached)
         self.outbox.save(batch)
+        self.tallies.save(batch)
         while True:
             try:
                 self.store.commit(batch)
@@ -382,6 +385,8 @@ class Shard:
             self.messages += effects.messages
         for message in effects.messages if around.publishes else ():
             self.outbox.add(batch, chash, MESSAGES, customer.id.encode(), _message.encode(message))
+        for drawn in effects.drawn:
+            self.tallies.add(balance.key_of(drawn))
         for fault in effects.faults:
             self._set_aside_flow(customer, fault, at)
         for _ in range(effects.lost):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from operators import guards
+from operators.experiments import share
 from operators.guards import GUARDS, Ask, Verdict
 from operators.limits import Limit
 from operators.local_time import to_local
@@ -56,12 +57,14 @@ def _suppression(ask: Ask) -> str:
 
 
 def _holdout(ask: Ask) -> str:
-    percent = ask.rules.holdout_percent
-    return (
-        f"her share {ask.ids.share('holdout', ask.customer.id) * 100:.1f}, held out below {percent:g}"
-        if percent
-        else ""
-    )
+    said = []
+    if ask.rules.holdout_percent:
+        mine = share(ask.ids, ask.customer.id)
+        said.append(f"her share {mine:.1f}, held out below {ask.rules.holdout_percent:g}")
+    if ask.holdout_percent:
+        mine = share(ask.ids, ask.customer.id, ask.flow)
+        said.append(f"of flow {ask.flow}: her share {mine:.1f}, held out below {ask.holdout_percent:g}")
+    return "; ".join(said)
 
 
 def _cap(ask: Ask) -> str:

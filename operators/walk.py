@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
+from operators.experiments import check_name
 from operators.faults import FlowError
 from operators.steps import Experiment, Leave, Split, Step, Wait
 
@@ -53,7 +54,26 @@ def walk(path: str, steps: Steps, tail: Steps = ()) -> Iterator[tuple[str, Wait[
                 pass
 
 
+def every(steps: Iterable[Step[Any]]) -> Iterator[Step[Any]]:
+    """Each step, also those inside others, in the order they are written."""
+    for step in steps:
+        yield step
+        match step:
+            case Wait():
+                yield from every(step.or_else)
+            case Split():
+                for _, branch in step.cases:
+                    yield from every(branch)
+                yield from every(step.otherwise)
+            case Experiment():
+                for arm in step.arms:
+                    yield from every(arm.steps)
+            case _:
+                pass
+
+
 def _check_arms(path: str, step: Experiment[Any]) -> None:
+    check_name(path, step.name)
     shares = [each.percent for each in step.arms]
     if not abs(sum(shares) - 100) <= 1e-9 or min(shares, default=0) < 0:
         raise FlowError(

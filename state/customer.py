@@ -41,6 +41,14 @@ class Sent(msgspec.Struct, gc=False, array_like=True, frozen=True):
     topic: str = ""
 
 
+class Assigned(msgspec.Struct, gc=False, array_like=True, frozen=True):
+    """The arm of an experiment that she got, how probable that was, and when."""
+
+    arm: str
+    propensity: float
+    at: int
+
+
 class Traits(msgspec.Struct, gc=False, array_like=True):
     """What the shop told us of her, each with the time it was said."""
 
@@ -84,6 +92,7 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     last_added_at: int = 0  # when something was put in a cart
     interests: dict[str, Interest] = {}  # products by id, the one touched last at the end
     told: dict[str, int] = {}  # when each message (by template) was last decided to be sent
+    arms: dict[str, Assigned] = {}  # by experiment
 
     def consent(self, channel: str, topic: str) -> Consent | None:
         return self.consents.get(f"{channel}/{topic}")

@@ -78,6 +78,7 @@ def remember(settings: Settings, customer: str, progress: Progress) -> History:
         failures=found.failures,
         stopped=frozenset(stopped),
         notes=found.notes,
+        arms=record.arms if record is not None else {},
     )
     return History(memory, min(clocks, default=0), now, record)
 

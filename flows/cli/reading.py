@@ -18,8 +18,9 @@ from config import Settings
 from flows.catalog import load
 from flows.cli.options import Config, Json, audit, fail, ids_of, instant, settings_of
 from flows.supervisor_health import read_beat
-from operators import windows
+from operators import balance, windows
 from operators.counts import parked_in
+from operators.tallies import Counts, tallied_in, together
 from state import customer as customers
 from state import decisions as decided
 from state.decisions import Decision
@@ -125,6 +126,10 @@ def shown_customer(record: customers.Customer) -> dict[str, Any]:
             }
             for p in record.passages
         ],
+        "experiments": {
+            name: {"arm": arm.arm, "propensity": arm.propensity, "since": at(arm.at)}
+            for name, arm in record.arms.items()
+        },
         "counts_against_caps": [
             {"at": at(s.at), "message_id": s.message_id, "flow": s.flow, "channel": s.channel, "topic": s.topic}
             for s in record.sent
@@ -190,11 +195,16 @@ def status(config: Config = None, as_json: Json = False) -> None:
         for beat in workers:
             for place, count in beat.get("parked", {}).items():
                 parked[place] = parked.get(place, 0) + count
+        told = [beat.get("experiments", {}) for beat in workers]
     else:
+        tallies: list[Counts] = []
         with shard_reader(settings) as open_shard:
             for number in range(settings.shards):
-                for (flow, wait), count in parked_in(open_shard(number)).items():
+                store = open_shard(number)
+                tallies.append(tallied_in(store))
+                for (flow, wait), count in parked_in(store).items():
                     parked[f"{flow}/{wait}"] = parked.get(f"{flow}/{wait}", 0) + count
+        told = [balance.seen(load(settings.flows).program, together(tallies))]
     lag: dict[str, int] = {}
     for beat in workers:
         for name, end in beat.get("ends", {}).items():
@@ -211,5 +221,6 @@ def status(config: Config = None, as_json: Json = False) -> None:
         "outbox": sum(beat.get("outbox", 0) for beat in workers),
         "last_fetch_age_seconds": max((beat.get("last_fetch_age_seconds", 0.0) for beat in workers), default=None),
         "stopped_flows": sorted({name for beat in workers for name in beat.get("stopped_flows", [])}),
+        "experiments": balance.judged(told),
     }
     print(msgspec.json.encode(shown).decode() if as_json else json.dumps(shown, indent=2))

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-CONCENTRATION = 1000.0
-"""How near the shares the alternative is expected: within a few percent.  Larger finds smaller faults later."""
+CONCENTRATIONS = {1000.0: 0.9, 5.0: 0.1}
+"""How near the shares the alternatives are expected, with their weights: within a few percent, or anywhere, as where an
+arm gets nobody at all."""
 
 
 class SampleRatio(NamedTuple):
@@ -20,7 +21,7 @@ class SampleRatio(NamedTuple):
 def sample_ratio(counts: Sequence[int], shares: Sequence[float]) -> SampleRatio:
     """The sample-ratio test of counts per arm against the shares they were drawn with (any positive numbers).
 
-    A Dirichlet mixture over multinomials, a martingale as long as the shares are right, so that by Ville's
+    Dirichlet mixtures over multinomials, a martingale as long as the shares are right, so that by Ville's
     inequality the e-value ever reaches 1/α with probability α at most.  (M. Lindon and A. Malek, Anytime-valid
     inference for multinomial count data, NeurIPS 2022.)
     """
@@ -28,7 +29,9 @@ def sample_ratio(counts: Sequence[int], shares: Sequence[float]) -> SampleRatio:
         raise ValueError(f"{len(counts)} counts for {len(shares)} shares. Give one share for each arm.")
     if not all(share > 0 for share in shares):
         raise ValueError(f"The shares are {list(shares)}. An arm that nobody should get into is no arm: leave it out.")
-    log_e = log_evidence(counts, [share / math.fsum(shares) for share in shares], CONCENTRATION)
+    centre = [share / math.fsum(shares) for share in shares]
+    parts = [math.log(weight) + log_evidence(counts, centre, near) for near, weight in CONCENTRATIONS.items()]
+    log_e = max(parts) + math.log(math.fsum(math.exp(part - max(parts)) for part in parts))
     return SampleRatio(math.exp(min(0.0, -log_e)), math.exp(min(700.0, log_e)))
 
 

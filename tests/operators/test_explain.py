@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
 from flows.abandoned_cart import abandoned_cart
+from flows.messages import cart_offer, cart_reminder
 from operators.explain import explain
-from operators.flow import hours, minutes
+from operators.flow import Flow, arm, experiment, hours, minutes, on, send
 from operators.guards import Rules
 from operators.memory import Memory, Recalled, Taken
 from operators.program import Program
 from operators.simulate import START, Simulation, happening, simulate
 from operators.trace import Entry
+from state.carts import CartChanged
+from state.customer import Assigned
 from state.decisions import Decision
 from state.events import Event, Identified
 from state.ids import Ids
@@ -37,16 +41,24 @@ def taken(event: Event, name: str, at: int, wall: int, offset: int) -> Taken:
 
 
 def told(
-    inputs: list[Taken], stored: Iterable[Decision], *, until: int, clock: str = "live", delay: int = 50
+    inputs: list[Taken],
+    stored: Iterable[Decision],
+    *,
+    until: int,
+    clock: str = "live",
+    delay: int = 50,
+    flow: Flow[Any] = abandoned_cart,
+    arms: Mapping[str, Assigned] | None = None,
 ) -> list[Entry]:
     decisions = list(stored)
-    program = Program([abandoned_cart])
+    program = Program([flow])
     versioned = [msgspec.structs.replace(each, flow_version=program.versions[each.flow]) for each in decisions]
     memory = Memory(
         customer="anna",
         inputs=inputs,
         decisions={each.decision_id: Recalled(each, None) for each in versioned},
         watermarks={TopicPartition("clickstream", 0): 100, TopicPartition("deliveries", 0): 100},
+        arms=arms or {},
     )
     return explain(
         program,
@@ -80,6 +92,20 @@ def test_a_late_order_came_before_the_reminder_where_the_store_holds_none() -> N
     entries = told(inputs, [], until=100 * MINUTE)
     assert [entry.what for entry in entries if entry.flow == "abandoned_cart"] == ["entered", "parked", "left"]
     assert not any(entry.what == "difference" or entry.stored for entry in entries)
+
+
+def test_an_arm_that_she_got_under_other_shares_is_told_as_hers() -> None:
+    def offer(*shares: float) -> Flow[Any]:
+        arms = [arm(t.name, share, send(t)) for t, share in zip((cart_offer, cart_reminder), shares, strict=True)]
+        return Flow("offer", enter=on(CartChanged), steps=[experiment("offer", *arms)])
+
+    inputs = [*known(), taken(CART, "cart", 0, 0, 2)]
+    then = simulate(offer(0, 100)).at(hours(0), msgspec.structs.replace(CART, id="cart"))
+    arms = then.customer().arms
+    assert arms["offer"].arm == "cart_reminder"
+    entries = told(inputs, then.decisions(), until=MINUTE, flow=offer(100, 0), arms=arms)
+    decided = [(entry.message, entry.stored) for entry in entries if entry.what in ("decision", "difference")]
+    assert decided == [("cart_reminder", "same")]
 
 
 def test_a_decision_the_store_does_not_hold_is_told_as_missing() -> None:

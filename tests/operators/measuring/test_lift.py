@@ -9,7 +9,7 @@ from operators.measuring.cohorts import novelty
 from operators.measuring.cuped import adjusted, variance_left
 from operators.measuring.lift import Interval, conversion_lift, revenue_lift
 from operators.measuring.outcomes import Outcomes
-from operators.measuring.ratio import sample_ratio
+from operators.measuring.ratio import CONCENTRATIONS, sample_ratio
 
 
 def bought(customers: int, buyers: int, each: int = 5000) -> Outcomes:
@@ -132,11 +132,18 @@ def test_an_arm_that_loses_two_percent_of_its_customers_is_found_out() -> None:
 
 
 def test_the_evidence_against_the_shares_is_what_it_becomes_customer_by_customer() -> None:
-    prior, told, value = (500.0, 500.0), [0, 0], 1.0
+    told, values = [0, 0], dict.fromkeys(CONCENTRATIONS, 1.0)
     for arm in [0, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1] * 30:
-        value *= (prior[arm] + told[arm]) / (1000 + sum(told)) / 0.5
+        for prior in values:
+            values[prior] *= (prior / 2 + told[arm]) / (prior + sum(told)) / 0.5
         told[arm] += 1
-    assert sample_ratio(told, (1, 1)).e_value == pytest.approx(value)
+    assert sample_ratio(told, (1, 1)).e_value == pytest.approx(
+        sum(weight * values[near] for near, weight in CONCENTRATIONS.items())
+    )
+
+
+def test_an_arm_that_gets_nobody_at_all_is_found_out_before_thirty_customers() -> None:
+    assert sample_ratio((25, 0), (1, 1)).p_value < 0.001
 
 
 @pytest.mark.parametrize(("counts", "shares"), [((1, 2), (1,)), ((1, 2), (1, 0))])
