@@ -16,7 +16,7 @@ from config.knobs import knob
 from config.security import Security, security
 from config.values import Address, Cap, Quiet, Stalled
 
-OUR_TOPICS = frozenset({"decisions", "messages", "deliveries", "dead-letters", "internal"})
+OUR_TOPICS = frozenset({"decisions", "messages", "deliveries", "dead-letters", "internal", "recommendations"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

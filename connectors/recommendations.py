@@ -50,12 +50,19 @@ class _Bad(ValueError):
     """What is wrong with a request."""
 
 
-def routes(recommender: Recommender, executor: Executor, *, read_key: str = "") -> list[Route]:
+def routes(recommender: Recommender, executor: Executor, *, read_key: str = "", local: bool = True) -> list[Route]:
     """`GET /v1/recommendations/{customer}` and `GET /v1/items/{id}/similar`.
 
     `executor` has one thread, since a store is read by one.  With a `read_key` a request must carry it, as the user
-    of Basic or as a Bearer token.
+    of Basic or as a Bearer token; without one nobody is told anything unless the door is a `local` one.
     """
+
+    def refused(request: Request) -> Response | None:
+        if not read_key and not local:
+            return problem(
+                403, "What customers looked at is not told to everybody: set http.read_key, and show it here."
+            )
+        return _refused(request, read_key)
 
     async def answer(request: Request, block: str, ask: Callable[[], Recommendation]) -> Response:
         began = perf_counter()
@@ -73,7 +80,7 @@ def routes(recommender: Recommender, executor: Executor, *, read_key: str = "") 
         return Response(_encode(found), 200, headers, "application/json")
 
     async def recommendations(request: Request) -> Response:
-        if (refusal := _refused(request, read_key)) is not None:
+        if (refusal := refused(request)) is not None:
             return refusal
         try:
             customer, block = _id(request, "customer"), _block(request)
@@ -83,7 +90,7 @@ def routes(recommender: Recommender, executor: Executor, *, read_key: str = "") 
         return await answer(request, block, lambda: recommender.recommend(customer, block, limit, exclude))
 
     async def similar(request: Request) -> Response:
-        if (refusal := _refused(request, read_key)) is not None:
+        if (refusal := refused(request)) is not None:
             return refusal
         try:
             item, limit = _id(request, "item"), _limit(request)

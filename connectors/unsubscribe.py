@@ -9,7 +9,7 @@ import asyncio
 import html
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterable
 from email import message_from_bytes, policy
 from hashlib import sha256
 from itertools import count
@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from connectors.tokens import Tokens, UnsubscribeToken
 from state.instants import format_instant
@@ -78,9 +78,9 @@ def app(
     *,
     topic: str,
     wall: Callable[[], float] = time.time,
-    ready: Callable[[], Awaitable[bool]] | None = None,
+    more: Iterable[BaseRoute] = (),
 ) -> Starlette:
-    """The HTTP application.  Withdrawals are appended to `topic`, keyed by customer."""
+    """The HTTP application, with more routes than its own.  Withdrawals are appended to `topic`, keyed by customer."""
     appender = Appender(writer)
 
     async def show(request: Request) -> Response:
@@ -114,6 +114,7 @@ def app(
         Route("/u/{token}", show, methods=["GET"]),
         Route("/u/{token}", act, methods=["POST"]),
         Route("/healthz", healthy, methods=["GET"]),
+        *more,
     ]
     return Starlette(routes=routes)
 

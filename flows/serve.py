@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import uvicorn
+from starlette.routing import Route
 
+from config.combinations import is_this_machine
 from config.settings import Settings
+from connectors import recommendations
 from connectors.tokens import Tokens
 from connectors.unsubscribe import app
 from flows import worker_doors as doors
+from flows.serve_recommendations import Recommending
 from flows.worker_process import prepare, settings_for, told_by_supervisor
+from state.ids import Ids
 from state.secret import load_or_make
 
 log = logging.getLogger("impuls.serve")
@@ -18,15 +28,32 @@ log = logging.getLogger("impuls.serve")
 
 def serve(settings: Settings) -> None:
     """Serve until told to stop."""
-    assert settings.http.listen is not None
+    listen = settings.http.listen
+    assert listen is not None
     writer = doors.open_writer(settings)
     inputs = doors.input_topics(settings)
     topic = "engagement" if "engagement" in inputs else inputs[-1]
-    application = app(Tokens(load_or_make(settings.secret_file)), writer, topic=topic)
-    listen = settings.http.listen
+    secret = load_or_make(settings.secret_file)
     log.info("listening", extra={"host": listen.host, "port": listen.port})
-    uvicorn.run(application, host=listen.host, port=listen.port, log_config=None, access_log=False, server_header=False)
+    with _recommending(settings, Ids(secret)) as more:
+        application = app(Tokens(secret), writer, topic=topic, more=more)
+        uvicorn.run(
+            application, host=listen.host, port=listen.port, log_config=None, access_log=False, server_header=False
+        )
     writer.close()
+
+
+@contextmanager
+def _recommending(settings: Settings, ids: Ids) -> Iterator[list[Route]]:
+    """The routes that recommend, over stores that one thread reads."""
+    if not settings.recommender.enabled or settings.http.listen is None:
+        yield []
+        return
+    with TemporaryDirectory(prefix="impuls-serve-") as scratch, ThreadPoolExecutor(1, "recommend") as executor:
+        recommending = Recommending(settings, ids, Path(scratch))
+        local = is_this_machine(settings.http.listen.host)
+        yield recommendations.routes(recommending, executor, read_key=settings.http.read_key, local=local)
+        executor.submit(recommending.close).result()
 
 
 def main() -> None:

@@ -11,7 +11,14 @@ from config.settings import Settings
 from connectors import log
 from state.records import LogError, Reader, TopicPartition, TopicSpec, Writer
 
-OUTPUT_RETENTION_DAYS = {"messages": 14, "decisions": 90, "deliveries": 30, "dead-letters": 90, "internal": 30}
+OUTPUT_RETENTION_DAYS = {
+    "messages": 14,
+    "decisions": 90,
+    "deliveries": 30,
+    "dead-letters": 90,
+    "internal": 30,
+    "recommendations": 90,
+}
 RESULTS = ("deliveries", "internal")
 
 

@@ -54,7 +54,7 @@ class Recommendation(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_d
     block: Block
     strategy: str
     model: str = ""
-    fallback: bool = False
+    fallback: bool
     arm: str = ""
     propensity: float = 1.0
-    items: tuple[Recommended, ...] = ()
+    items: tuple[Recommended, ...]

@@ -39,15 +39,16 @@ class Shop:
             customer=customer,
             block=block,
             strategy="co_visitation",
+            fallback=False,
             items=chosen,
         )
 
 
 @contextmanager
-def door(shop: Shop, read_key: str = "") -> Iterator[httpx.Client]:
+def door(shop: Shop, read_key: str = "", *, local: bool = True) -> Iterator[httpx.Client]:
     listening = socket.create_server(("127.0.0.1", 0))
     with ThreadPoolExecutor(1) as executor:
-        app = Starlette(routes=routes(shop, executor, read_key=read_key))
+        app = Starlette(routes=routes(shop, executor, read_key=read_key, local=local))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
@@ -127,3 +128,12 @@ def test_with_a_key_only_those_who_have_it_are_told() -> None:
         assert client.get("/v1/items/shoes/similar").status_code == 401
         assert client.get(path, headers={"Authorization": "Bearer s3cret"}).status_code == 200
         assert client.get(path, auth=("s3cret", "")).status_code == 200
+
+
+def test_a_door_to_the_world_tells_nobody_anything_without_a_key() -> None:
+    with door(Shop(), local=False) as client:
+        refused = client.get("/v1/recommendations/c42")
+        assert refused.status_code == 403
+        assert "http.read_key" in refused.json()["detail"]
+    with door(Shop(), read_key="s3cret", local=False) as client:
+        assert client.get("/v1/recommendations/c42", auth=("s3cret", "")).status_code == 200

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ class Deployment:
     @property
     def config(self) -> Path:
         return self.folder / "impuls.toml"
+
+    @property
+    def url(self) -> str:
+        """Where its HTTP doors are."""
+        return f"http://{tomllib.loads(self.config.read_text())['http']['listen']}"
 
     def impuls(self, *arguments: str | Path) -> Ended:
         return impuls(*arguments, "--config", self.config)

@@ -1,0 +1,121 @@
+"""Recommendations for the HTTP door: what the learner knows, applied to what a customer's shard remembers of her.
+
+Reads beside their writers, on the one thread that the door gives it.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections import OrderedDict
+from pathlib import Path
+
+import msgspec
+
+from config.settings import Settings
+from flows import worker_doors as doors
+from operators.recommender import answers
+from operators.recommender.blocks import History
+from operators.recommender.histories import history_of
+from operators.recommender.reading import Learnt
+from state import customer as customers
+from state.customer import Customer
+from state.ids import Ids, shard_of
+from state.item_store import ItemStore
+from state.recommendations import TOPIC, Block, Recommendation
+from state.rocks import Memory
+from state.store import Resources, ShardStore
+from state.store_errors import StoreError
+from state.store_reading import ShardReading
+
+log = logging.getLogger("impuls.serve")
+
+SHARD_SECONDS = 0.02  # how old what is known of a customer may be
+KEPT_SECONDS = 10.0  # how long an answer stands while she does nothing
+KEPT_MAX = 20_000
+_encode = msgspec.json.Encoder().encode
+_Key = tuple[bytes, Block, int, frozenset[str]]
+
+
+class Recommending:
+    """`scratch` is a folder of its own, which others remove.  Implements `connectors.recommendations.Recommender`."""
+
+    def __init__(self, settings: Settings, ids: Ids, scratch: Path) -> None:
+        self._settings, self._ids, self._scratch = settings, ids, scratch
+        self._memory = Memory(settings.recommender.cache_mib, 8)
+        self._learnt = Learnt(self._open_items)
+        self._resources: Resources | None = None
+        self._shards: dict[int, tuple[ShardReading, float]] = {}
+        self._kept: OrderedDict[_Key, tuple[int, float, Recommendation]] = OrderedDict()
+        self._writer = doors.open_writer(settings)
+
+    def recommend(self, customer: str, block: Block, limit: int, exclude: frozenset[str]) -> Recommendation:
+        """Kept until she does something new, or it is `KEPT_SECONDS` old; logged once, when it is made."""
+        chash = self._ids.customer(customer.encode())
+        record = self._record(chash)
+        events = record.events if record is not None else 0
+        key = (chash, block, limit, exclude)
+        kept = self._kept.get(key)
+        now = time.time()
+        if kept is not None and kept[0] == events and now - kept[1] < KEPT_SECONDS:
+            return kept[2]
+        self._learnt.refresh()
+        history = history_of(record) if record is not None else History()
+        made = answers.recommend(
+            self._learnt,
+            history,
+            block,
+            limit,
+            id=secrets.token_hex(16),
+            now=round(now * 1000),
+            customer=customer,
+            exclude=exclude,
+        )
+        if not made.fallback:
+            self._keep(key, events, now, made)
+        # Best effort: an answer is not held up because the log is full.
+        self._writer.send(TOPIC, customer.encode(), _encode(made))
+        return made
+
+    def similar(self, item: str, limit: int) -> Recommendation:
+        self._learnt.refresh()
+        return answers.similar(self._learnt, item, limit, id=secrets.token_hex(16), now=round(time.time() * 1000))
+
+    def close(self) -> None:
+        self._writer.close()
+        self._learnt.close()
+        for shard, _ in self._shards.values():
+            shard.close()
+
+    def _keep(self, key: _Key, events: int, now: float, made: Recommendation) -> None:
+        self._kept[key] = (events, now, made)
+        self._kept.move_to_end(key)
+        if len(self._kept) > KEPT_MAX:
+            self._kept.popitem(last=False)
+
+    def _record(self, chash: bytes) -> Customer | None:
+        """What her shard has written of her; None where it has nothing, or cannot be read just now."""
+        try:
+            raw = self._shard(shard_of(chash, self._settings.shards)).customer(chash)
+        except StoreError as error:
+            log.warning("shard not read", extra={"fact": str(error)})
+            return None
+        return customers.decode(raw) if raw is not None else None
+
+    def _shard(self, number: int) -> ShardReading:
+        now = time.monotonic()
+        opened, read_at = self._shards.get(number, (None, 0.0))
+        if opened is None:
+            if self._resources is None:
+                self._resources = Resources.open_reading(self._settings.data_dir)
+            opened = ShardStore.open_reading(self._settings.data_dir, number, self._scratch, resources=self._resources)
+        elif now - read_at > SHARD_SECONDS:
+            opened.refresh()
+        else:
+            return opened
+        self._shards[number] = (opened, time.monotonic())
+        return opened
+
+    def _open_items(self) -> ItemStore | None:
+        return ItemStore.open_reading(self._settings.data_dir, self._scratch, self._memory)

@@ -1,0 +1,89 @@
+"""From what is learnt and what she did to an answer: products with their words, and what chose them.
+
+There always is an answer.  Where a block has nothing for her, she is shown what sells, and the answer says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+
+from operators.recommender.blocks import Choice, History, choose, popular
+from operators.recommender.reading import Learnt
+from state.instants import format_instant
+from state.recommendations import Block, Recommendation, Recommended
+
+CO_VISITATION, HISTORY, POPULARITY = "co_visitation", "history", "popularity"
+_STRATEGIES: dict[Block, str] = {
+    "abandoned": HISTORY,
+    "buy_again": HISTORY,
+    "discover": CO_VISITATION,
+    "similar": CO_VISITATION,
+}
+
+
+def recommend(
+    learnt: Learnt,
+    history: History,
+    block: Block,
+    limit: int,
+    *,
+    id: str,
+    now: int,
+    customer: str = "",
+    exclude: Set[str] = frozenset(),
+) -> Recommendation:
+    """At most `limit` products of a block for a customer, at this moment (ms)."""
+
+    def may_show(item: str) -> bool:
+        return item not in exclude and learnt.facts(item).available is not False
+
+    found = choose(block, learnt.model, history, limit, now, may_show)
+    strategy = _STRATEGIES[block]
+    fallback = not found
+    if fallback:
+        found = popular(learnt.model, limit, lambda item: may_show(item) and item not in history.in_cart)
+    if all(choice.reason == "popular" for choice in found):
+        strategy = POPULARITY
+    return _told(learnt, found, block, strategy, id=id, now=now, customer=customer, fallback=fallback)
+
+
+def similar(learnt: Learnt, item: str, limit: int, *, id: str, now: int) -> Recommendation:
+    """Products that others came to after this one, or before."""
+    return recommend(learnt, History(touched={item: now}), "similar", limit, id=id, now=now, exclude={item})
+
+
+def _told(
+    learnt: Learnt,
+    found: Sequence[Choice],
+    block: Block,
+    strategy: str,
+    *,
+    id: str,
+    now: int,
+    customer: str,
+    fallback: bool,
+) -> Recommendation:
+    return Recommendation(
+        recommendation_id=id,
+        at=format_instant(now),
+        customer=customer,
+        block=block,
+        strategy=strategy,
+        fallback=fallback,
+        items=tuple(_worded(learnt, choice) for choice in found),
+    )
+
+
+def _worded(learnt: Learnt, choice: Choice) -> Recommended:
+    facts = learnt.facts(choice.item)
+    return Recommended(
+        item=choice.item,
+        score=round(choice.score, 6),
+        reason=choice.reason,
+        because=choice.because,
+        name=facts.name,
+        price=str(facts.price.amount) if facts.price else "",
+        currency=facts.price.currency if facts.price else "",
+        url=facts.url,
+        image_url=facts.image_url,
+    )

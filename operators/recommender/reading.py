@@ -1,0 +1,79 @@
+"""What the learner has written so far, for those who only read: the HTTP doors and the couriers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from operators.recommender.model import CoVisitation
+from operators.recommender.notes import POPULARITY, TRUST, restore
+from operators.recommender.rows import Row, from_bytes
+from state.item_store import ItemStore
+from state.recommendations import ItemFacts
+
+REFRESH_SECONDS = 0.25
+ROWS_MAX, FACTS_MAX = 5_000, 5_000
+_NO_FACTS = ItemFacts()
+
+
+class Learnt:
+    """A model as it was at most `REFRESH_SECONDS` before the last `refresh`.  Not for several threads.
+
+    `open_store` gives None while nobody has learnt anything yet.
+    """
+
+    def __init__(
+        self, open_store: Callable[[], ItemStore | None], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._open, self._monotonic = open_store, monotonic
+        self._store: ItemStore | None = None
+        self._refresh_at = 0.0
+        self._rows: dict[str, Row | None] = {}
+        self._facts: dict[str, ItemFacts] = {}
+        self._notes: tuple[bytes | None, bytes | None] = (None, None)
+        self.model = CoVisitation(self)
+
+    def refresh(self) -> None:
+        """See what was written since, if it is time to."""
+        now = self._monotonic()
+        if now < self._refresh_at:
+            return
+        self._refresh_at = now + REFRESH_SECONDS
+        if self._store is None:
+            self._store = self._open()
+        else:
+            self._store.refresh()
+        self._rows.clear()
+        self._facts.clear()
+        if self._store is not None:
+            notes = (self._store.note(TRUST), self._store.note(POPULARITY))
+            if notes != self._notes:
+                self._notes = notes
+                restore(self.model, self._store.note)
+
+    def get(self, key: str) -> Row | None:
+        """A row, as the model asks for it."""
+        rows = self._rows
+        if key not in rows:
+            if len(rows) >= ROWS_MAX:
+                rows.clear()
+            stored = self._store.row(key) if self._store is not None else None
+            rows[key] = None if stored is None else from_bytes(stored)
+        return rows[key]
+
+    def put(self, key: str, row: Row) -> None:
+        raise AssertionError("who reads does not learn")
+
+    def facts(self, item: str) -> ItemFacts:
+        facts = self._facts
+        if item not in facts:
+            if len(facts) >= FACTS_MAX:
+                facts.clear()
+            found = self._store.facts(item) if self._store is not None else None
+            facts[item] = found or _NO_FACTS
+        return facts[item]
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
