@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ from flows.worker_rules import rules_of
 from operators import dataflow
 from operators.breaker import NeverStops
 from operators.engine import Engine
+from operators.exchange import Exchange, poster
 from operators.files import FileSource
 from operators.host import Stop
 from operators.shard import Shard, Surroundings
@@ -91,12 +93,27 @@ def replay(plan: Replay, progress: Callable[[int], None] | None = None) -> Playe
 
 
 def _work(
-    plan: Replay, process: int, addresses: list[str] | None, progress: Callable[[int], None] | None = None
+    plan: Replay,
+    process: int,
+    addresses: list[str] | None,
+    progress: Callable[[int], None] | None = None,
+    pipes: Sequence[Connection] = (),
 ) -> None:
+    """One worker.  `pipes` are the source's ends of all others' where it is the first, else its own one."""
     settings, catalog, ids = plan.settings, load(plan.settings.flows), Ids(plan.secret)
     data_dir = plan.out / ".store" / f"{process}"
     resources = Resources.open(data_dir, cache_mib=settings.store.cache_mib)
-    engine = Engine(catalog.program, rules_of(settings), ids, breaker=NeverStops(), clock="replay", sends=plan.sends)
+    engine = Engine(
+        catalog.program,
+        rules_of(settings),
+        ids,
+        breaker=NeverStops(),
+        clock="replay",
+        sends=plan.sends,
+        links="marks",
+    )
+    exchange = Exchange(plan.shards, pipes) if process == 0 else None
+    post = exchange.post if exchange is not None else poster(pipes[0])
     around = Surroundings(
         engine=engine,
         program=catalog.program,
@@ -109,6 +126,7 @@ def _work(
         started_ms=round(time.time() * 1000),
         cache_customers=max(16, settings.store.customers_cached // plan.shards),
         publishes=False,
+        shards=plan.shards,
     )
     writer = doors.open_writer(settings) if plan.sends else None
     decided = SortedRuns(plan.out / ".parts", f"decisions-{process}")
@@ -132,6 +150,7 @@ def _work(
                 first=worker == 0,
                 batch_size=plan.batch_size,
                 play_out=plan.play_out,
+                exchange=exchange,
             )
         )
         return sources[-1]
@@ -149,6 +168,8 @@ def _work(
         shard.messages.clear()
         shard.made.clear()
         shard.letters.clear()
+        if (spoken := shard.crossing.spoken()) is not None:
+            post(shard.number, *spoken)
         if progress is not None and sources:
             progress(sources[0].read)
 
@@ -173,7 +194,9 @@ def _give_up(full: StoreFull) -> None:
 def _cluster(plan: Replay) -> None:
     addresses = free_addresses(plan.workers)
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_work, args=(plan, n, addresses)) for n in range(plan.workers)]
+    pipes = [context.Pipe(duplex=False) for _ in range(1, plan.workers)]
+    ends = [[source for source, _ in pipes], *([shards] for _, shards in pipes)]
+    workers = [context.Process(target=_work, args=(plan, n, addresses, None, ends[n])) for n in range(plan.workers)]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -80,7 +80,14 @@ class Worker:
         self._full_told_at = 0.0
         self._stalled: list[TopicPartition] = []
         self._around = Surroundings(
-            engine=Engine(self._program, rules_of(settings), self._ids, breaker=self._breaker, clock=settings.clock),
+            engine=Engine(
+                self._program,
+                rules_of(settings),
+                self._ids,
+                breaker=self._breaker,
+                clock=settings.clock,
+                links="log",
+            ),
             program=self._program,
             ids=self._ids,
             decoder=Decoder(settings.currency),
@@ -93,6 +100,7 @@ class Worker:
             publishes=True,
             keep=Keep(settings.store.retention_days * DAY_MS, settings.store.customer_retention_days * DAY_MS),
             origins={TopicPartition(topic, partition): offset for topic, partition, offset in place.origins},
+            shards=settings.shards,
         )
 
     def run(self) -> None:

@@ -58,7 +58,7 @@ def ordered(customer: Customer, event: ev.OrderCompleted, _: Ids) -> tuple[Event
     customer.orders += 1
     customer.last_order_at = max(customer.last_order_at, event.at)
     customer.first_order_at = min(customer.first_order_at or event.at, event.at)
-    cart = customer.carts.get(event.cart_id) if event.cart_id else _changed_last(customer, event.at)
+    cart = customer.carts.get(event.cart_id) if event.cart_id else changed_last(customer, event.at)
     if cart is None:
         if not event.cart_id:
             customer.unmatched_order_at = max(customer.unmatched_order_at, event.at)
@@ -101,7 +101,7 @@ def _keep(customer: Customer, cart: Cart) -> Cart:
     return cart
 
 
-def _changed_last(customer: Customer, at: int) -> Cart | None:
+def changed_last(customer: Customer, at: int) -> Cart | None:
     """Of the open carts, the one changed last at or before this moment."""
     found: Cart | None = None
     last = -1

@@ -11,6 +11,7 @@ from operators.experiments import Drawn
 from state.decisions import Cause, Decision
 from state.events import Event
 from state.messages import Message
+from state.words import AnyWord
 
 
 @dataclass(slots=True)
@@ -31,6 +32,8 @@ class Effects(msgspec.Struct):
     messages: list[Message] = []
     faults: list[FlowFault] = []
     drawn: list[Drawn] = []  # arms that customers got for good
+    words: list[AnyWord] = []  # for the shards of her other ids
+    refused: list[str] = []  # claims of hers that were refused at once: why
     lost: int = 0  # messages nobody told the result of before they expired
 
     def mark(self) -> tuple[int, int, int]:

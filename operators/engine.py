@@ -11,26 +11,31 @@ from typing import Any, Literal
 
 import msgspec
 
-from operators import journey, windows
+from operators import aliasing, joining, journey, merging, windows
 from operators.breaker import Breaker
 from operators.effects import Effects, FlowFault, told
 from operators.experiments import assigned
 from operators.flow import Flow
+from operators.gates import Gate, first_gate
 from operators.guards import Rules
 from operators.journey import Intent, Journey, Moved
+from operators.meeting import Links, Meeting
 from operators.observe import folds_for, observe
 from operators.program import Program
 from operators.results import early_results, never_told, settle
 from operators.sending import Sending, Turn
+from state import customer as customers
 from state import event_codec
+from state.aliases import Coming
+from state.claims import CLAIMS, named
 from state.customer import Customer
 from state.decisions import Cause, timer_cause
 from state.events import Event
 from state.ids import Ids, event_hash
 from state.messages import Delivery
-from state.passages import EVENT_CLOCK, NEVER, WALL_CLOCK, Passage, Pending
+from state.passages import EVENT_CLOCK, NEVER, PASSAGES_MAX, WALL_CLOCK, Passage, Pending
 
-PASSAGES_MAX = 200
+Taken = Literal["applied", "duplicate", "held", "forwarded"]
 REST_MS = 60_000  # how often those who rest in a stopped flow are looked at
 
 
@@ -43,7 +48,10 @@ class Arrived(msgspec.Struct, frozen=True, gc=False):
 
 
 class Engine:
-    """Runs the flows of a program for one customer at a time.  `clock` and `sends` as in `Sending`."""
+    """Runs the flows of a program for one customer at a time.
+
+    `clock` and `sends` as in `Sending`, `links` as in `Meeting`.
+    """
 
     def __init__(
         self,
@@ -54,6 +62,7 @@ class Engine:
         breaker: Breaker,
         clock: Literal["live", "replay"] = "live",
         sends: bool = True,
+        links: Links = "",
     ) -> None:
         self._program = program
         self._rules = rules
@@ -65,18 +74,33 @@ class Engine:
             flow.name: round(flow.grace.total_seconds() * 1000) if flow.grace else 0 for flow in program.flows
         }
         self._some_wait_longer = any(self._graces.values())
+        self.links = links
+        self.meeting = Meeting(links, self._first, self._graces)
 
-    def on_event(
-        self, customer: Customer, arrived: Arrived, wall: int, effects: Effects
-    ) -> Literal["applied", "duplicate", "held"]:
+    def on_event(self, customer: Customer, arrived: Arrived, wall: int, effects: Effects) -> Taken:
         """Take an event in, once.  `held`: it is later than one of her wakes, and must wait for it."""
-        mark = event_hash(arrived.event.id)
+        event = arrived.event
+        mark = event_hash(event.id)
         if customer.has_seen(mark):
+            if self.links:
+                joining.waive(customer.id, named(event), arrived.cause, self._ids, effects)
             return "duplicate"
         customer.remember(mark)
-        if (customer.passages or customer.pending) and arrived.event.at > self.next_wake(customer):
+        if (customer.passages or customer.pending) and event.at > self.next_wake(customer):
             return "held"
+        if (customer.joined is not None or customer.alias is not None) and self.meeting.holds(customer, event.at):
+            return "held"
+        return self._take_in(customer, arrived, wall, effects)
+
+    def _take_in(self, customer: Customer, arrived: Arrived, wall: int, effects: Effects) -> Taken:
+        event = arrived.event
+        if aliasing.is_alias(customer):
+            joining.waive(customer.id, named(event), arrived.cause, self._ids, effects)
+            aliasing.forward(customer, event, arrived.cause, arrived.appended_at, effects)
+            return "forwarded"
         self.apply(customer, arrived, wall, effects)
+        if self.links and type(event) in CLAIMS:
+            joining.claim(customer, event, arrived.cause, self._ids, effects)
         return "applied"
 
     def apply(self, customer: Customer, arrived: Arrived, wall: int, effects: Effects) -> None:
@@ -116,11 +140,18 @@ class Engine:
         applied = 0
         while True:
             first, until = self._first(customer)
-            if applied < len(held) and held[applied].event.at <= until:
-                self.apply(customer, held[applied], wall, effects)
+            gate = first_gate(customer) if customer.joined is not None or customer.alias is not None else None
+            stop = until if gate is None else min(until, gate.at)
+            if applied < len(held) and held[applied].event.at <= stop:
+                self._take_in(customer, held[applied], wall, effects)
                 applied += 1
-            elif first is None or clock <= until + self._graces.get(first.flow, 0):
-                self._let_rest(customer, clock)
+            elif gate is not None and gate.at < until:
+                if not gate.is_open or clock <= gate.at:
+                    self._let_rest(customer, clock, effects)
+                    return applied
+                self._pass(turn, gate, clock)
+            elif first is None or self.meeting.bound(customer, clock) <= until + self._graces.get(first.flow, 0):
+                self._let_rest(customer, clock, effects)
                 return applied
             elif isinstance(first, Passage):
                 self._wake_passage(turn, first)
@@ -178,6 +209,8 @@ class Engine:
             first, until = self._first(customer)
             if first is not None:
                 event_due = max(event_due, until + graces.get(first.flow, 0))
+        if customer.joined is not None or customer.alias is not None:
+            event_due = self.meeting.due(customer, event_due)
         return event_due, wall_due
 
     def next_wake(self, customer: Customer) -> int:
@@ -189,7 +222,28 @@ class Engine:
         for pending in customer.pending:
             if pending.clock == EVENT_CLOCK and pending.due < due and not pending.set_aside:
                 due = pending.due
+        if customer.joined is not None or customer.alias is not None:
+            gate = first_gate(customer)
+            if gate is not None and gate.at < due:
+                due = gate.at
         return due
+
+    def _pass(self, turn: Turn, gate: Gate, clock: int) -> None:
+        customer = turn.customer
+        if isinstance(gate.what, Coming):
+            aliasing.become(customer, gate.what, clock, turn.effects)
+            return
+        state = joining.taken_in(customer, gate.what)
+        if not state:
+            return
+        other = customers.decode(state)
+        turn.cause = timer_cause("claim", gate.at)
+        for fact in merging.merge(customer, other, self._program):
+            for flow in self._program.listening(type(fact)):
+                self.hear(turn, flow, fact)
+        gate.what.brought = [each.message_id for each in other.pending if each.awaiting]
+        for pending in other.pending:
+            self._settle_early(turn, pending.message_id)
 
     def _first(self, customer: Customer) -> tuple[Passage | Pending | None, int]:
         """Who is woken first: by moment, then priority, then who came earlier."""
@@ -213,8 +267,10 @@ class Engine:
         found = self._program.by_name.get(flow) if flow in self._breaker.stopped else None
         return found is not None and found.while_stopped == "rest"
 
-    def _let_rest(self, customer: Customer, clock: int) -> None:
+    def _let_rest(self, customer: Customer, clock: int, effects: Effects) -> None:
         """Those whose wait ended in a stopped flow are looked at again in a while."""
+        if customer.joined is not None or customer.alias is not None:
+            self.meeting.rests(customer, clock, effects)
         if self._breaker.stopped and any(self._rests(each.flow) for each in customer.passages):
             customer.passages = [
                 msgspec.structs.replace(each, look_again=clock + REST_MS)

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from operators.clock import Report
-from operators.inputs import Input, Progress, SubBatch
+from operators.exchange import Exchange, Said
+from operators.inputs import INTERNAL, Input, Meet, Progress, SubBatch
 from operators.sources import Router
 from state.decode import AHEAD_MAX, OLDEST, peek
 from state.records import Record
@@ -29,12 +30,14 @@ LINE_BYTES_MAX = 1 << 20  # the rest of a longer one is not kept; it is too larg
 
 # One line of one file: the greatest event time up to it in its file, the number of the file, and the record.
 Line = tuple[int, int, Record]
+Routed = tuple[Line, tuple[int, ...]]
 
 
 class FileSource:
     """Lines of all files, merged by the time each file has reached.  The first worker reads, the others wait.
 
-    `play_out` is how far the clock goes on after the last event, in milliseconds.
+    `play_out` is how far the clock goes on after the last event, in milliseconds.  Once a line has claimed an anonymous
+    id, the shards meet by the `exchange` before and after each mark.
     """
 
     def __init__(
@@ -47,44 +50,81 @@ class FileSource:
         first: bool,
         batch_size: int,
         play_out: int,
+        exchange: Exchange | None = None,
     ) -> None:
+        self._exchange = exchange
         self._sane_to = started_ms + AHEAD_MAX
         self._router, self._shards, self._batch_size, self._play_out = router, shards, batch_size, play_out
         self._stack = ExitStack()
         self._lines = self._open(files) if first else iter(())
-        self._first = first
         self._told: dict[int, list[int]] = {n: [0] * shards for n in range(len(files))}
         self._count = 0
         self._reached = 0
-        self._ended = False
+        self._said = 0
+        self._told_words = [0] * shards
         self.read = 0  # lines so far, for a progress bar
+        self._going = self._go() if first else iter(())
 
     def poll(self) -> Sequence[tuple[int, Input]]:
-        if self._ended or not self._first:
-            raise StopIteration
+        return next(self._going)
+
+    def _go(self) -> Iterator[list[tuple[int, Input]]]:
+        """What is to be said, poll by poll."""
         out: list[tuple[int, Input]] = []
-        pending: list[Line] = []
+        pending: list[Routed] = []
         for line in self._lines:
-            pending.append(line)
+            pending.append((line, self._router.shards(TOPIC, line[1], line[2])))
             self._count += 1
             if line[0] > self._reached:
                 self._reached = line[0]
-            if self._count % MARK_EVERY == 0:
-                self._emit(pending, out, self._reached)
+            is_mark, is_full = self._count % MARK_EVERY == 0, self._count >= self.read + self._batch_size
+            if is_mark and self._router.has_seen_claims:
+                self._emit(pending, out, None)
+                yield from self._meet(out)
+                self._mark(out := [], self._reached)
+                yield from self._meet(out)
+                out, pending, self.read = [], [], self._count
+            elif is_mark or is_full:
+                self._emit(pending, out, self._reached if is_mark else None)
                 pending = []
-                if self._count >= self.read + self._batch_size:
-                    break
-            elif self._count >= self.read + self._batch_size:
-                break
-        else:
-            self._ended = True
-            self._stack.close()
+                if is_full:
+                    self.read = self._count
+                    yield out
+                    out = []
+        self._stack.close()
         self._emit(pending, out, None)
         self.read = self._count
-        if self._ended:
-            self._mark(out, self._reached)
-            if self._play_out:
-                self._mark(out, self._reached + self._play_out + 1)
+        yield from self._meet(out)
+        for reached in (self._reached, self._reached + self._play_out + 1) if self._play_out else (self._reached,):
+            self._mark(out := [], reached)
+            yield from self._meet(out)
+
+    def _meet(self, out: list[tuple[int, Input]]) -> Iterator[list[tuple[int, Input]]]:
+        """Say this, and let the shards answer one another until there is nothing more to say."""
+        if not self._router.has_seen_claims or self._exchange is None:
+            yield out
+            return
+        while True:
+            number = self._exchange.begin()
+            yield [*out, *((shard, Meet(number)) for shard in range(self._shards))]
+            while not self._exchange.is_complete():
+                yield []
+            said = self._exchange.said()
+            if not said:
+                return
+            out = self._words(said)
+
+    def _words(self, said: Sequence[Said]) -> list[tuple[int, Input]]:
+        shares: dict[int, list[Record]] = {}
+        for key, _, word in said:
+            record = Record(self._said, key, word, 0)
+            self._said += 1
+            shares.setdefault(self._router.shard(INTERNAL, 0, record), []).append(record)
+        out: list[tuple[int, Input]] = []
+        for shard, records in shares.items():
+            start = self._told_words[shard]
+            end = self._told_words[shard] = records[-1].offset + 1
+            out.append((shard, SubBatch(INTERNAL, 0, start, end, records, 0)))
         return out
 
     def last(self) -> Sequence[tuple[int, Input]]:
@@ -106,16 +146,16 @@ class FileSource:
                     reached = at
                 yield reached, number, Record(offset, customer, line, 0)
 
-    def _emit(self, lines: Iterable[Line], out: list[tuple[int, Input]], mark: int | None) -> None:
+    def _emit(self, lines: Iterable[Routed], out: list[tuple[int, Input]], mark: int | None) -> None:
         """Each shard's lines in their order, as runs of one file."""
         runs: dict[int, list[tuple[int, list[Record]]]] = {}
-        shard_for = self._router.shard
-        for _, partition, record in lines:
-            mine = runs.setdefault(shard_for(TOPIC, partition, record), [])
-            if mine and mine[-1][0] == partition:
-                mine[-1][1].append(record)
-            else:
-                mine.append((partition, [record]))
+        for (_, partition, record), shards in lines:
+            for shard in shards:
+                mine = runs.setdefault(shard, [])
+                if mine and mine[-1][0] == partition:
+                    mine[-1][1].append(record)
+                else:
+                    mine.append((partition, [record]))
         for shard, mine in runs.items():
             for n, (partition, records) in enumerate(mine, 1):
                 told, end = self._told[partition], records[-1].offset + 1

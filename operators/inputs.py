@@ -36,4 +36,10 @@ class Progress(NamedTuple):
     ranges: Sequence[tuple[str, int, int, int, int]]  # topic, partition, start, end, reached
 
 
-Input = SubBatch | Progress
+class Meet(NamedTuple):
+    """Replay of files: say now what you have for the other shards."""
+
+    round: int
+
+
+Input = SubBatch | Progress | Meet

@@ -62,6 +62,7 @@ class Spread(Collector):
 EVENTS = Tally("impuls_events", "Records read, by what became of them", "topic", "result")
 DECISIONS = Tally("impuls_decisions", "Decisions made", "flow", "outcome", "reason")
 DEAD_LETTERS = Tally("impuls_dead_letters", "Records set aside", "reason")
+CLAIMS = Tally("impuls_claims", "What became of claims on anonymous ids", "result")
 LOST_RESULTS = Tally("impuls_results_lost", "Messages nobody told the result of before they expired")
 SHARD_BATCH = Spread("impuls_shard_batch_seconds", "One batch of inputs of one shard")
 EVENT_TO_DECISION = Spread("impuls_event_to_decision_seconds", "From an event's entry in the log to its decision")

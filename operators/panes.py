@@ -41,6 +41,12 @@ class Panes(Window):
             for each in [each for each in parts if each < oldest]:
                 del parts[each]
 
+    def joined(self, parts: Any, others: Any, newest: int) -> Any:
+        for pane, held in others.items():
+            parts[pane] = self.keep.merge(parts[pane], held) if pane in parts else held
+        oldest = self.pane(newest) - self._kept
+        return {pane: parts[pane] for pane in sorted(parts) if pane >= oldest}
+
     def pane(self, at: int) -> int:
         return (at - ORIGIN) // self._each
 
@@ -93,6 +99,15 @@ class Sliding(Panes, Generic[V_co]):
             held = self.keep.younger(held, newest - self._over - self._grace)
             del parts[trimmed]
         parts[pane] = held
+
+    def joined(self, parts: Any, others: Any, newest: int) -> Any:
+        if not self.keep.timed:
+            return super().joined(parts, others, newest)
+        one, other = next(iter(parts.values()), None), next(iter(others.values()), None)
+        if one is None or other is None:
+            return parts or others
+        held = self.keep.younger(self.keep.merge(one, other), newest - self._over - self._grace)
+        return {self.pane(newest): held}
 
     def plain(self, customer: Customer, now: int) -> Any:
         return self.keep.plain(self.of(customer, now))

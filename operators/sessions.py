@@ -57,6 +57,17 @@ class Session(Window, Generic[V_co]):
         oldest = newest - self._grace - self._gap
         parts[:] = sorted([*(each for each in parts if each[1] > oldest), made], key=lambda each: each[0])
 
+    def joined(self, parts: Any, others: Any, newest: int) -> Any:
+        found: list[Any] = []
+        for visit in sorted([*parts, *others], key=lambda each: (each[0], each[1])):
+            if found and visit[0] - found[-1][1] < self._gap:
+                last = found[-1]
+                found[-1] = [last[0], max(last[1], visit[1]), self.keep.merge(last[2], visit[2])]
+            else:
+                found.append(visit)
+        oldest = newest - self._grace - self._gap
+        return [visit for visit in found if visit[1] > oldest or visit is found[-1]]
+
     def plain(self, customer: Customer, now: int) -> Any:
         return self.keep.plain(self.of(customer, now))
 

@@ -14,22 +14,25 @@ from typing import Literal
 import msgspec
 
 from operators import balance, metrics, set_aside
+from operators.aliasing import is_alias
 from operators.clock import ShardClock
+from operators.crossing import MAY_CLAIM, Crossing, forward_delivery, forward_letter, is_moving, learn
 from operators.effects import Effects, FlowFault
 from operators.engine import Arrived, Engine
 from operators.held import Held
 from operators.inputs import DELIVERIES, OURS, Input, Progress, SubBatch
+from operators.joining import has_aliases
 from operators.outbox import Outbox
 from operators.program import Program
 from operators.residents import Entry, Residents
 from operators.retention import Keep, Retention
 from operators.sending import Turn
 from operators.tallies import Tallies
-from state import dead_letters, decisions, event_codec
+from state import dead_letters, decisions, event_codec, words
 from state.customer import Customer
 from state.dead_letters import DeadLetter
 from state.decisions import Cause
-from state.decode import Decoder, Rejected, customer_key
+from state.decode import CATALOGUE, Decoder, Rejected, customer_key
 from state.ids import Ids
 from state.instants import parse_instant
 from state.messages import Delivery, Message
@@ -37,6 +40,7 @@ from state.passages import EVENT_CLOCK, WALL_CLOCK
 from state.records import Record, TopicPartition
 from state.store import Batch, Row, ShardStore
 from state.store_errors import StoreFull
+from state.words import is_word
 
 DUE_MAX = 512
 MESSAGES = "messages"
@@ -72,6 +76,7 @@ class Surroundings:
     publishes: bool  # False: decisions are handed back, not written to the outbox
     keep: Keep | None = None  # None: for ever
     origins: Mapping[TopicPartition, int] = field(default_factory=dict)  # where the first start began
+    shards: int = 1
 
 
 class Shard:
@@ -90,34 +95,38 @@ class Shard:
         self.held = Held(store)
         self.tallies = Tallies(store)
         self._retention = Retention(store, self.residents, around.keep, number) if around.keep else None
-        self._around = around
+        self.around = around
+        self.crossing = Crossing(self)
         self._watermarks = {tp: list(mark) for tp, mark in store.watermarks().items()}
         self._moved: set[TopicPartition] = set()
-        self._batch: Batch = store.batch()
+        self.batch: Batch = store.batch()
         self._forgot = False
         self._appended: list[float] = []  # when the events entered the log that were decided about at once
         self._due = {clock: store.first_due(clock) for clock in (EVENT_CLOCK, WALL_CLOCK)}
+        self._until_mark: set[bytes] = set()  # replay: whose events are held until the next mark
 
     def take(self, inputs: Iterable[Input]) -> None:
         """Take inputs in and write what follows, all at once.  Raises `SourceGap`."""
-        self._wall = round(self._around.wall() * 1000)
+        self._wall = round(self.around.wall() * 1000)
         for each in inputs:
             if isinstance(each, SubBatch):
                 self._sub_batch(each)
-            else:
+            elif isinstance(each, Progress):
                 self._progress(each)
+            else:
+                self.crossing.round = each.round
         # Not before the results of couriers are known: a shard put back must not give up what was long accepted.
         if self._wall >= self._due[WALL_CLOCK] and self.clock.settled:
             self._wake_wall()
         self.write()
-        while not self._around.publishes and self.behind:
+        while not self.around.publishes and self.behind:
             # A replay has nobody to hurry for: all that is due is woken before the next input.
             self._wake_due()
             self.write()
 
     def tick(self) -> None:
         """Go on with the timers that the last batch had no room for."""
-        self._wall = round(self._around.wall() * 1000)
+        self._wall = round(self.around.wall() * 1000)
         self._wake_due()
         self.write()
 
@@ -135,7 +144,7 @@ class Shard:
         if self.residents.dirty or self._moved or self._forgot or not self.outbox.is_idle:
             self._commit()
         if self._retention is not None:
-            now = self._wall if self._around.clock == "live" else self.clock.now
+            now = self._wall if self.around.clock == "live" else self.clock.now
             self._retention.bite(self._wall, now or 0)
 
     def wants(self, row: Row) -> bool:
@@ -144,13 +153,13 @@ class Shard:
             return True
         message = _attempt.decode(row.value)
         customer = self.residents.entry(row.owner, message.customer).customer
-        return any(
+        return is_moving(customer, message) or any(
             each.message_id == message.message_id and each.awaiting and each.attempt == message.attempt
             for each in customer.pending
         )
 
     def _commit(self) -> None:
-        batch = self._batch
+        batch = self.batch
         self.residents.save(batch)
         for tp in self._moved:
             offset, reached = self._watermarks[tp]
@@ -161,7 +170,7 @@ class Shard:
             try:
                 self.store.commit(batch)
             except StoreFull as full:
-                self._around.on_full(full)
+                self.around.on_full(full)
             else:
                 break
         self.residents.saved()
@@ -169,9 +178,9 @@ class Shard:
         self.held.saved()
         self._moved.clear()
         self._forgot = False
-        self._batch = self.store.batch()
+        self.batch = self.store.batch()
         if self._appended:
-            now = self._around.wall()
+            now = self.around.wall()
             for appended_at in self._appended:
                 metrics.EVENT_TO_DECISION.observe(max(0.0, now - appended_at))
             self._appended.clear()
@@ -189,19 +198,19 @@ class Shard:
         elif records:
             self._take_events(tp, records)
         if batch.mark is not None and self.clock.jump(batch.mark):
-            self._wake_due()
+            self._clock_moved()
 
     def _progress(self, progress: Progress) -> None:
         for topic, partition, start, end, reached in progress.ranges:
             self._advance(TopicPartition(topic, partition), start, end, reached)
         if self.clock.take(progress.report):
-            self._wake_due()
+            self._clock_moved()
 
     def _advance(self, tp: TopicPartition, start: int, end: int, reached: int) -> int:
         """Move a watermark; where it stood."""
         mark = self._watermarks.get(tp)
         if mark is None:
-            mark = self._watermarks[tp] = [self._around.origins.get(tp, 0), 0]
+            mark = self._watermarks[tp] = [self.around.origins.get(tp, 0), 0]
         before: int = mark[0]
         if start > before:
             raise SourceGap(
@@ -215,13 +224,15 @@ class Shard:
         return before
 
     def _take_events(self, tp: TopicPartition, records: Iterable[Record]) -> None:
-        around = self._around
+        around = self.around
         decode, (topic, partition), clock = around.decoder.decode, tp, around.clock
         now = around.started_ms if clock == "replay" else self._wall
         results: dict[str, int] = {}
         for record in records:
             offset, key, value, appended_ms = record
             event = decode(value, key=key, topic=topic, partition=partition, offset=offset, now=now, clock=clock)
+            if type(event) in MAY_CLAIM and topic != CATALOGUE and not self.crossing.is_mine(tp, record, event):
+                continue
             if isinstance(event, Rejected):
                 self._set_aside_record(tp, record, event.reason, event.error)
                 result = "dead_letter"
@@ -229,36 +240,38 @@ class Shard:
                 result = "catalogue"
             else:
                 arrived = Arrived(event, Cause(topic, partition, offset), appended_ms / 1000)
-                result = self._on_event(arrived, tp, record)
+                result = self.on_event(arrived, tp, record)
             results[result] = results.get(result, 0) + 1
         for result, count in results.items():
             metrics.EVENTS.inc(topic, result, by=count)
 
-    def _on_event(self, arrived: Arrived, tp: TopicPartition, record: Record) -> str:
+    def on_event(self, arrived: Arrived, tp: TopicPartition, record: Record) -> str:
         event = arrived.event
-        chash = self._around.ids.customer(event.customer.encode())
+        chash = self.around.ids.customer(event.customer.encode())
         entry = self.residents.entry(chash, event.customer)
         customer = entry.customer
+        engine = self.around.engine
+        if engine.links and not customer.known:
+            learn(customer, record.value)
         effects = Effects()
-        clock = self.clock.now
         passages, pending = customer.passages, customer.pending
-        if clock is not None and entry.event_due < clock:
-            self._wake_customer(chash, entry, effects)
-        engine = self._around.engine
+        self.wake_if_due(chash, entry, effects)
         held_until = engine.next_wake(customer) if customer.held else 0
         outcome = engine.on_event(customer, arrived, self._wall, effects)
         if outcome == "held":
-            self.held.keep(self._batch, chash, arrived)
+            self.held.keep(self.batch, chash, arrived)
             customer.held += 1
+            if engine.links == "marks" and has_aliases(customer):
+                self._until_mark.add(chash)
         elif customer.held:
             self._let_go(chash, entry, effects, held_until)
         if outcome != "duplicate":
             self.residents.dirty[chash] = entry
         moved = customer.passages is not passages or customer.pending is not pending
-        if moved or effects.decisions or effects.faults:
+        if moved or effects.decisions or effects.faults or effects.words or effects.refused:
             if effects.decisions:
                 self._appended.append(arrived.appended_at)
-            self._follow(chash, entry, effects, (tp, record))
+            self.follow(chash, entry, effects, (tp, record))
         return outcome
 
     def _take_delivery(self, tp: TopicPartition, record: Record) -> None:
@@ -270,42 +283,64 @@ class Shard:
         except (msgspec.MsgspecError, ValueError, UnicodeError) as error:
             self._set_aside_record(tp, record, "bad_delivery", type(error).__name__)
             return
-        chash = self._around.ids.customer(customer_id.encode())
+        self.deliver(customer_id, delivery, (tp, record))
+
+    def deliver(self, customer_id: str, delivery: Delivery, at: tuple[TopicPartition, Record]) -> None:
+        tp, record = at
+        chash = self.around.ids.customer(customer_id.encode())
         entry = self.residents.entry(chash, customer_id)
         effects = Effects()
-        cause = Cause(tp.topic, tp.partition, record.offset)
-        engine, customer = self._around.engine, entry.customer
-        held_until = engine.next_wake(customer) if customer.held else 0
-        engine.on_delivery(customer, delivery, self._wall, effects, cause)
-        self._let_go(chash, entry, effects, held_until)
+        engine, customer = self.around.engine, entry.customer
+        if is_alias(customer):
+            forward_delivery(customer, delivery, at, effects)
+        else:
+            held_until = engine.next_wake(customer) if customer.held else 0
+            cause = Cause(tp.topic, tp.partition, record.offset)
+            engine.on_delivery(customer, delivery, self._wall, effects, cause)
+            self._let_go(chash, entry, effects, held_until)
         self.residents.dirty[chash] = entry
-        self._follow(chash, entry, effects, (tp, record))
+        self.follow(chash, entry, effects, at)
 
     def _take_internal(self, tp: TopicPartition, record: Record) -> None:
-        """A dead letter of a flow's own failure, given back: that flow alone runs again."""
+        """What another shard says of a customer's other ids, or a dead letter that is given back."""
         try:
-            letter = dead_letters.from_json(record.value or b"")
-            fact = event_codec.decode(base64.b64decode(letter.fact))
+            if is_word(record.value):
+                self.crossing.take(words.decode(record.value or b""), (tp, record))
+            else:
+                self.give_back(dead_letters.from_json(record.value or b""), (tp, record))
         except (msgspec.MsgspecError, ValueError) as error:
             self._set_aside_record(tp, record, "bad_internal", type(error).__name__)
-            return
-        flow = self._around.program.by_name.get(letter.flow)
+
+    def give_back(self, letter: DeadLetter, at: tuple[TopicPartition, Record]) -> None:
+        """A dead letter of a flow's own failure: that flow alone runs again."""
+        fact = event_codec.decode(base64.b64decode(letter.fact))
+        flow = self.around.program.by_name.get(letter.flow)
         if flow is None or not letter.customer:
-            self._set_aside_record(tp, record, "flow_gone", f'there is no flow "{letter.flow}" any more')
+            self._set_aside_record(*at, "flow_gone", f'there is no flow "{letter.flow}" any more')
             return
-        chash = self._around.ids.customer(letter.customer.encode())
+        chash = self.around.ids.customer(letter.customer.encode())
         entry = self.residents.entry(chash, letter.customer)
         effects = Effects()
+        self.residents.dirty[chash] = entry
+        if is_alias(entry.customer):
+            forward_letter(entry.customer, letter, at, effects)
+            self.follow(chash, entry, effects, at)
+            return
         cause = Cause(letter.topic, letter.partition, letter.offset)
         turn = Turn(entry.customer, self._wall, effects, cause)
-        self._around.engine.retry(entry.customer, flow, letter.passage, fact, turn)
-        self.residents.dirty[chash] = entry
-        self._follow(chash, entry, effects, (tp, record))
+        self.around.engine.retry(entry.customer, flow, letter.passage, fact, turn)
+        self.follow(chash, entry, effects, at)
         if letter.passage and self.clock.now is not None:
-            self._wake_customer(chash, entry, effects := Effects())
-            self._follow(chash, entry, effects, (tp, record))
+            self.wake_customer(chash, entry, effects := Effects())
+            self.follow(chash, entry, effects, at)
 
     # -- timers
+
+    def _clock_moved(self) -> None:
+        for chash in self._until_mark:
+            self._wake(chash, self.residents.entry(chash))
+        self._until_mark.clear()
+        self._wake_due()
 
     def _wake_due(self) -> None:
         clock = self.clock.now
@@ -336,43 +371,49 @@ class Shard:
                 self._forget(WALL_CLOCK, due, chash)
                 continue
             effects = Effects()
-            self._around.engine.on_wall(entry.customer, wall, effects)
+            self.around.engine.on_wall(entry.customer, wall, effects)
             self.residents.dirty[chash] = entry
-            self._follow(chash, entry, effects, None)
+            self.follow(chash, entry, effects, None)
         if len(rows) < DUE_MAX:
             self._due[WALL_CLOCK] = min(self.store.first_due(WALL_CLOCK, wall + 1), self.residents.soonest()[1])
 
     def _forget(self, clock: int, due: int, chash: bytes) -> None:
         """The timer of somebody who is no longer there."""
-        self._batch.clear_timer(clock, due, chash)
+        self.batch.clear_timer(clock, due, chash)
         self._forgot = True
         self.residents.forget(chash)
 
     def _wake(self, chash: bytes, entry: Entry) -> None:
         effects = Effects()
-        self._wake_customer(chash, entry, effects)
-        self._follow(chash, entry, effects, None)
+        self.wake_customer(chash, entry, effects)
+        self.follow(chash, entry, effects, None)
 
     def _let_go(self, chash: bytes, entry: Entry, effects: Effects, held_until: int) -> None:
         """What was held behind a wait that is gone comes now."""
         customer = entry.customer
-        if customer.held and self._around.engine.next_wake(customer) > held_until:
-            self._wake_customer(chash, entry, effects)
+        if customer.held and self.around.engine.next_wake(customer) > held_until:
+            self.wake_customer(chash, entry, effects)
 
-    def _wake_customer(self, chash: bytes, entry: Entry, effects: Effects) -> None:
+    def wake_if_due(self, chash: bytes, entry: Entry, effects: Effects) -> None:
+        """Before anything new: what the clock has long passed, a late event may have brought it."""
+        clock = self.clock.now
+        if clock is not None and entry.event_due < clock:
+            self.wake_customer(chash, entry, effects)
+
+    def wake_customer(self, chash: bytes, entry: Entry, effects: Effects) -> None:
         customer = entry.customer
         clock = self.clock.now or 0
         held = self.held.of(chash) if customer.held else []
         arrived = [each for _, each in held]
-        applied = self._around.engine.wake(customer, clock, self._wall, effects, arrived, stalled=self.clock.stalled)
-        self.held.release(self._batch, [key for key, _ in held[:applied]])
+        applied = self.around.engine.wake(customer, clock, self._wall, effects, arrived, stalled=self.clock.stalled)
+        self.held.release(self.batch, [key for key, _ in held[:applied]])
         customer.held -= applied
         self.residents.dirty[chash] = entry
 
     # -- what follows
 
-    def _follow(self, chash: bytes, entry: Entry, effects: Effects, at: tuple[TopicPartition, Record] | None) -> None:
-        batch, around, customer = self._batch, self._around, entry.customer
+    def follow(self, chash: bytes, entry: Entry, effects: Effects, at: tuple[TopicPartition, Record] | None) -> None:
+        batch, around, customer = self.batch, self.around, entry.customer
         for decision in effects.decisions:
             raw = decisions.to_json(decision)
             batch.add_decision(chash, parse_instant(decision.at), decision.decision_id.encode(), raw)
@@ -391,21 +432,23 @@ class Shard:
             self._set_aside_flow(customer, fault, at)
         for _ in range(effects.lost):
             metrics.LOST_RESULTS.inc()
+        if effects.words or effects.refused:
+            self.crossing.say(chash, effects)
         self.residents.look(entry)
         self._due[EVENT_CLOCK] = min(self._due[EVENT_CLOCK], entry.event_due)
         self._due[WALL_CLOCK] = min(self._due[WALL_CLOCK], entry.wall_due)
 
     def _set_aside_record(self, tp: TopicPartition, record: Record, reason: str, error: str) -> None:
-        letter = set_aside.record(self._around.ids, tp, record, reason, error, self._wall)
+        letter = set_aside.record(self.around.ids, tp, record, reason, error, self._wall)
         self._dead_letter(letter, record.key or b"")
 
     def _set_aside_flow(self, customer: Customer, fault: FlowFault, at: tuple[TopicPartition, Record] | None) -> None:
-        letter = set_aside.flow(self._around.ids, customer.id, fault, self.number, at, self._wall)
+        letter = set_aside.flow(self.around.ids, customer.id, fault, self.number, at, self._wall)
         self._dead_letter(letter, customer.id.encode())
 
     def _dead_letter(self, letter: DeadLetter, key: bytes) -> None:
         metrics.DEAD_LETTERS.inc(letter.reason)
-        if self._around.publishes:
-            self.outbox.add(self._batch, _NOBODY, "dead-letters", key, dead_letters.to_json(letter))
+        if self.around.publishes:
+            self.outbox.add(self.batch, _NOBODY, "dead-letters", key, dead_letters.to_json(letter))
         else:
             self.letters.append(letter)

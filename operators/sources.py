@@ -11,10 +11,12 @@ from typing import Literal
 from operators.clock import Report
 from operators.inputs import DELIVERIES, OURS, Input, Progress, SubBatch
 from operators.pressure import Pressure
+from state.claims import claimed
 from state.decode import AHEAD_MAX, CATALOGUE, peek_customer, peek_time
 from state.ids import Ids, shard_of
 from state.records import Fetched, Reader, Record, TopicPartition
 
+NO_CLAIMS = OURS | {CATALOGUE}
 RECORDS_MAX = 2_000
 REPORT_SECONDS = 0.1
 SLICES = 8  # the shards are told one slice after the other, so that no event waits behind all of them
@@ -28,6 +30,7 @@ class Router:
         self._ids = ids
         self._shards = shards
         self._known: dict[bytes, int] = {}
+        self.has_seen_claims = False
 
     def shard(self, topic: str, partition: int, record: Record) -> int:
         key = None if topic == CATALOGUE else record.key
@@ -43,11 +46,21 @@ class Router:
         return shard
 
     def split(self, topic: str, partition: int, records: Iterable[Record]) -> dict[int, list[Record]]:
+        """Each shard's share, in order; a record that claims an anonymous id is in the share of that one, too."""
         shares: dict[int, list[Record]] = {}
-        shard_for = self.shard
         for record in records:
-            shares.setdefault(shard_for(topic, partition, record), []).append(record)
+            for shard in self.shards(topic, partition, record):
+                shares.setdefault(shard, []).append(record)
         return shares
+
+    def shards(self, topic: str, partition: int, record: Record) -> tuple[int, ...]:
+        one = self.shard(topic, partition, record)
+        anonymous = "" if topic in NO_CLAIMS else claimed(record.value, record.key)
+        if not anonymous:
+            return (one,)
+        self.has_seen_claims = True
+        other = shard_of(self._ids.customer(anonymous.encode()), self._shards)
+        return (one,) if one == other else (one, other)
 
 
 class LogSource:

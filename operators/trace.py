@@ -20,6 +20,7 @@ What = Literal[
     "event",
     "duplicate",
     "held",
+    "forwarded",
     "rejected",
     "not_taken",
     "condition",

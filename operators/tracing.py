@@ -12,7 +12,7 @@ from typing import Any, Literal
 from operators import verdicts
 from operators.breaker import Breaker
 from operators.effects import Effects
-from operators.engine import Arrived, Engine
+from operators.engine import Arrived, Engine, Taken
 from operators.flow import Flow
 from operators.guards import Ask, Rules, Verdict
 from operators.journey import Moved
@@ -58,9 +58,7 @@ class TracingEngine(Engine):
 
     # -- what comes in
 
-    def on_event(
-        self, customer: Customer, arrived: Arrived, wall: int, effects: Effects
-    ) -> Literal["applied", "duplicate", "held"]:
+    def on_event(self, customer: Customer, arrived: Arrived, wall: int, effects: Effects) -> Taken:
         outcome = super().on_event(customer, arrived, wall, effects)
         if outcome != "applied":
             self.trace.at = arrived.event.at

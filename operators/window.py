@@ -68,6 +68,17 @@ class Window:
         self.take(state[2], value, at, newest)
         state[1] = newest
 
+    def join(self, customer: Customer, other: Any) -> None:
+        """Take in what this window kept of her under another id."""
+        if other is None or other[0] != self._form:
+            return
+        state = customer.windows.get(self.name)
+        if state is None or state[0] != self._form:
+            customer.windows[self.name] = other
+            return
+        newest = max(state[1], other[1])
+        customer.windows[self.name] = [self._form, newest, self.joined(state[2], other[2], newest)]
+
     def parts(self, customer: Customer) -> Any:
         state = customer.windows.get(self.name)
         return state[2] if state is not None and state[0] == self._form else self.empty()
@@ -77,6 +88,10 @@ class Window:
 
     def take(self, parts: Any, value: Any, at: int, newest: int) -> None:
         """Put a value where it belongs, and drop what no reading can need any more."""
+        raise NotImplementedError
+
+    def joined(self, parts: Any, others: Any, newest: int) -> Any:
+        """The parts of two as if one had taken all of it; may use both up."""
         raise NotImplementedError
 
     def plain(self, customer: Customer, now: int) -> Any:

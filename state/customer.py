@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from state.aliases import Alias, Joined
 from state.carts import Cart
 from state.ids import EVENT_HASH_BYTES
 from state.messages import Delivery
@@ -93,6 +94,9 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     interests: dict[str, Interest] = {}  # products by id, the one touched last at the end
     told: dict[str, int] = {}  # when each message (by template) was last decided to be sent
     arms: dict[str, Assigned] = {}  # by experiment
+    known: bool = False  # some event had her id as a userId: she is never taken for an anonymous one
+    joined: Joined | None = None  # the anonymous ids that became her
+    alias: Alias | None = None  # whose she is, where she was anonymous
 
     def consent(self, channel: str, topic: str) -> Consent | None:
         return self.consents.get(f"{channel}/{topic}")

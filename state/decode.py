@@ -13,13 +13,12 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from state.events import Event
-from state.fields import BadField
+from state.fields import ID_CHARS_MAX, BadField, identifier
 from state.instants import NaiveInstant, format_instant, parse_instant
 from state.properties import CALLS, TRACKS, Common, device_token, known_zone, plain_track
 
 SIZE_MAX = 32 * 1024
 DEPTH_MAX = 32
-ID_CHARS_MAX = 256
 OLDEST = 946_684_800_000  # 2000-01-01: what claims to be older comes from a clock that was never set
 AHEAD_MAX = 24 * 3600 * 1000
 CATALOGUE = "catalogue"
@@ -123,7 +122,7 @@ class Decoder:
         customer = "" if topic == CATALOGUE else _customer(wire, key)
         if isinstance(customer, Rejected):
             return customer
-        event_id = _identifier(wire.messageId)
+        event_id = identifier(wire.messageId)
         if event_id is None:
             return Rejected(
                 "bad_field", f"messageId is longer than {ID_CHARS_MAX} characters or has control characters"
@@ -209,7 +208,7 @@ def _customer(wire: _Wire, key: bytes | None) -> str | Rejected:
         assert named is not None
         return named
     for field, value in (("userId", wire.userId), ("anonymousId", wire.anonymousId)):
-        customer = _identifier(value)
+        customer = identifier(value)
         if customer is None:
             return Rejected("bad_field", f"{field} is longer than {ID_CHARS_MAX} characters or has control characters")
         if customer:
@@ -217,18 +216,10 @@ def _customer(wire: _Wire, key: bytes | None) -> str | Rejected:
     return Rejected("missing_customer", "there is neither a record key nor a userId nor an anonymousId")
 
 
-def _identifier(value: str | int | None) -> str | None:
-    """The id as text, empty where there is none; None where it cannot be one."""
-    if value is None:
-        return ""
-    text = str(value)
-    return text if len(text) <= ID_CHARS_MAX and text.isprintable() else None
-
-
 def _whom(user_id: str | int | None, anonymous_id: str | int | None) -> str | None:
     """The customer, as `_customer` would say; nothing where one of the ids cannot be one."""
-    customer = _identifier(user_id)
-    return _identifier(anonymous_id) if customer == "" else customer
+    customer = identifier(user_id)
+    return identifier(anonymous_id) if customer == "" else customer
 
 
 def _maker(wire: _Wire) -> Maker | Rejected:

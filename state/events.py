@@ -39,6 +39,7 @@ class Identified(Event, frozen=True, kw_only=True, array_like=True, tag="identif
     last_name: str | None = None
     traits: dict[str, Any] = {}
     device: str = ""  # the push token of the device it came from
+    anonymous: str = ""  # who she was before, where the event says that she is known
 
 
 class Paged(Event, frozen=True, kw_only=True, array_like=True, tag="paged"):
@@ -56,6 +57,7 @@ class Grouped(Event, frozen=True, kw_only=True, array_like=True, tag="grouped"):
 
 class Aliased(Event, frozen=True, kw_only=True, array_like=True, tag="aliased"):
     previous_id: str = ""
+    by_user: bool = False  # the event says that she is known
 
 
 class Tracked(Event, frozen=True, kw_only=True, array_like=True, tag="tracked"):

@@ -36,6 +36,14 @@ def ident(value: Text, field: str) -> str:
     return text
 
 
+def identifier(value: str | int | None) -> str | None:
+    """The id as text, empty where there is none; None where it cannot be one."""
+    if value is None:
+        return ""
+    text = str(value)
+    return text if len(text) <= ID_CHARS_MAX and text.isprintable() else None
+
+
 def unreadable(field: str) -> BadField:
     return BadField(f"{field} is longer than {ID_CHARS_MAX} characters or has control characters")
 

@@ -57,6 +57,10 @@ class Ids:
         """The message this step of a passage sends: 32 hex digits, the same on every run."""
         return self._name(passage, step)
 
+    def claim(self, known: str, anonymous: str, place: str) -> str:
+        """The claim that the record at this place in the log makes: 32 hex digits."""
+        return self._name("claim", known, anonymous, place)
+
     def set_aside(self, *parts: str) -> str:
         """The dead letter that stands for these coordinates: 32 hex digits."""
         return self._name("dead-letter", *parts)

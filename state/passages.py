@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 NEVER = 1 << 62
+PASSAGES_MAX = 200  # of one customer
 
 EVENT_CLOCK = 0
 WALL_CLOCK = 1

@@ -24,6 +24,7 @@ from state.fields import (
     currency_of,
     decimal_of,
     ident,
+    identifier,
     money_of,
     quantity_of,
     shown,
@@ -345,7 +346,7 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def _identify(raw: msgspec.Raw, common: Common, _: Any) -> Event:
+def _identify(raw: msgspec.Raw, common: Common, wire: Any) -> Event:
     traits = _traits(raw)
     base = _base(common)
     if traits.locale is not None:
@@ -362,6 +363,7 @@ def _identify(raw: msgspec.Raw, common: Common, _: Any) -> Event:
         last_name=None if last is None else shown(last, 200),
         traits=_bounded({k: v for k, v in _plain(raw).items() if k not in _KNOWN_TRAITS}),
         device=common.device,
+        anonymous=(identifier(wire.anonymousId) or "") if identifier(wire.userId) else "",
     )
 
 
@@ -383,7 +385,8 @@ def _group(_: msgspec.Raw, common: Common, wire: Any) -> Event:
 
 
 def _alias(_: msgspec.Raw, common: Common, wire: Any) -> Event:
-    return events.Aliased(**_base(common), previous_id=ident(wire.previousId, "previousId"))
+    previous = ident(wire.previousId, "previousId")
+    return events.Aliased(**_base(common), previous_id=previous, by_user=bool(identifier(wire.userId)))
 
 
 @lru_cache(maxsize=2048)

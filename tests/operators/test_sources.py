@@ -87,7 +87,7 @@ def test_every_shard_is_told_of_every_offset_exactly_once(bench: Bench, reader: 
             if isinstance(each, SubBatch):
                 ranges[shard].append((each.start, each.end))
                 seen |= {record.offset for record in each.records}
-            else:
+            elif isinstance(each, Progress):
                 ranges[shard] += [(start, end) for topic, _, start, end, _ in each.ranges if topic == "clickstream"]
     assert seen == set(range(50))
     for mine in ranges.values():
@@ -103,6 +103,7 @@ def test_a_source_that_is_to_stop_tells_every_shard_how_far_it_has_read(bench: B
     bench.wall += 0.11
     told: dict[int, int] = {}
     for shard, each in [*source.poll(), *source.last()]:
+        assert isinstance(each, SubBatch | Progress)
         ranges = [(each.topic, each.end)] if isinstance(each, SubBatch) else [(r[0], r[3]) for r in each.ranges]
         told.update((shard, end) for topic, end in ranges if topic == "clickstream")
     assert told == dict.fromkeys(range(SHARDS), 2)

@@ -1,0 +1,221 @@
+"""The anonymous side of a claim: who claims her, when she was read past that moment, and where she goes from there.
+
+All of it changes the customer's record, and adds words to the shard of whoever claims her.  Pure.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from operators.effects import Effects
+from operators.gates import first_gate
+from state import customer as customers
+from state import event_codec
+from state.aliases import CLAIMERS_MAX, Alias, Coming, Refused
+from state.customer import Customer
+from state.decisions import Cause
+from state.events import Aliased, Event, Identified
+from state.passages import NEVER
+from state.records import TopicPartition
+from state.words import Ask, Claim, Forward, Kind, Merge, Refusal, Told, Waiver
+
+STATE_BYTES_MAX = 512 * 1024  # of one part of a merge: a log takes records of a megabyte
+
+
+def announce(customer: Customer, known: str, claim_id: str, at: int) -> None:
+    """An event that claims her was read: she does not pass its moment before the claim, or a waiver, has come."""
+    if customer.known:
+        return
+    alias = customer.alias = customer.alias or Alias()
+    customer.last_seen = max(customer.last_seen, at)
+    if alias.shared or alias.has_heard(claim_id) or any(each.claim == claim_id for each in alias.coming):
+        return
+    if _whose(alias, at) == known:
+        return
+    # Who claimed her once is known for ever, and need not say so again.
+    was_hers = known in alias.claimers
+    alias.coming.append(Coming(known=known, claim=claim_id, at=at, is_said=was_hers))
+
+
+def on_claim(customer: Customer, word: Claim, effects: Effects) -> None:
+    known, claim_id, at = word.known, word.claim, word.at
+    if customer.known:
+        _refuse(customer, known, claim_id, at, "known", effects)
+        return
+    alias = customer.alias = customer.alias or Alias()
+    if alias.has_heard(claim_id):
+        return  # said twice
+    alias.hear(claim_id)
+    coming = next((each for each in alias.coming if each.claim == claim_id), None)
+    if coming is not None:
+        coming.is_said = True
+    elif alias.shared:
+        _refuse(customer, known, claim_id, at, "shared", effects)
+    elif _whose(alias, at) == known:
+        effects.words.append(Merge(known=known, anonymous=customer.id, claim=claim_id, at=at))
+    else:
+        alias.coming.append(Coming(known=known, claim=claim_id, at=at, is_said=True))
+
+
+def on_waiver(customer: Customer, word: Waiver) -> None:
+    alias = customer.alias = customer.alias or Alias()
+    if not alias.has_heard(word.claim):
+        alias.hear(word.claim)
+        alias.coming = [each for each in alias.coming if each.claim != word.claim]
+
+
+def become(customer: Customer, coming: Coming, clock: int, effects: Effects) -> None:
+    """The moment of a claim has come, and all she did by then was read: from here on she is whoever claims her."""
+    alias = customer.alias
+    assert alias is not None
+    alias.coming = [each for each in alias.coming if each is not coming]
+    known, claim_id, at = coming.known, coming.claim, coming.at
+    if customer.known:
+        _refuse(customer, known, claim_id, at, "known", effects)
+        return
+    if alias.shared or (known not in alias.claimers and len(alias.claimers) >= CLAIMERS_MAX):
+        # So many people are not one: what comes from here on is nobody's but its own.
+        if not alias.shared:
+            alias.of, alias.since, alias.shared = "", at, True
+        _refuse(customer, known, claim_id, at, "shared", effects)
+        return
+    state = b"" if alias.claimers else _emptied(customer, alias)
+    parts = [state[start : start + STATE_BYTES_MAX] for start in range(0, len(state), STATE_BYTES_MAX)] or [b""]
+    for number, part in enumerate(parts):
+        effects.words.append(
+            Merge(
+                known=known,
+                anonymous=customer.id,
+                claim=claim_id,
+                at=at,
+                told=clock,
+                part=number,
+                parts=len(parts),
+                state=part,
+            )
+        )
+    if at >= alias.since:
+        alias.of, alias.claim, alias.since = known, claim_id, at
+    if known not in alias.claimers:
+        alias.claimers.append(known)
+
+
+def is_alias(customer: Customer) -> bool:
+    return customer.alias is not None and bool(customer.alias.of)
+
+
+def forward(customer: Customer, event: Event, cause: Cause, appended_at: float, effects: Effects) -> None:
+    """She is somebody else: an event of hers goes there.  What it claims itself is claimed by nobody."""
+    if isinstance(event, Identified) and event.anonymous:
+        event = msgspec.structs.replace(event, anonymous="")
+    elif isinstance(event, Aliased) and event.previous_id:
+        event = msgspec.structs.replace(event, previous_id="")
+    _forward(customer, "event", event_codec.encode(event), cause, effects, event.at, appended_at)
+
+
+def forward_record(
+    customer: Customer, kind: Kind, value: bytes, tp: TopicPartition, offset: int, effects: Effects
+) -> None:
+    """Any other record that came for her."""
+    _forward(customer, kind, value, Cause(tp.topic, tp.partition, offset), effects)
+
+
+def _forward(
+    customer: Customer,
+    kind: Kind,
+    value: bytes,
+    cause: Cause,
+    effects: Effects,
+    at: int = 0,
+    appended_at: float = 0.0,
+) -> None:
+    alias = customer.alias
+    assert alias is not None
+    effects.words.append(
+        Forward(
+            known=alias.of,
+            anonymous=customer.id,
+            claim=alias.claim,
+            at=at,
+            kind=kind,
+            topic=cause.topic,
+            partition=cause.partition,
+            offset=cause.offset,
+            value=value,
+            appended_at=appended_at,
+        )
+    )
+
+
+# -- how far she has been read
+
+
+def on_ask(customer: Customer, word: Ask, effects: Effects) -> None:
+    alias = customer.alias
+    if alias is None:
+        effects.words.append(Told(known=word.known, anonymous=word.anonymous, at=NEVER, ended=True))
+    else:
+        alias.asks[word.known] = max(word.at, alias.asks.get(word.known, 0))
+
+
+def tell(customer: Customer, clock: int, effects: Effects) -> None:
+    """Answer those who asked, as far as the clock has come and no gate holds anything back."""
+    alias = customer.alias
+    if alias is None or not alias.asks:
+        return
+    gate = first_gate(customer)
+    reached = clock if gate is None else min(clock, gate.at)
+    for known, at in list(alias.asks.items()):
+        if alias.of != known:
+            del alias.asks[known]
+            effects.words.append(Told(known=known, anonymous=customer.id, at=alias.since, ended=True))
+        elif at <= reached:
+            del alias.asks[known]
+            effects.words.append(Told(known=known, anonymous=customer.id, at=reached))
+
+
+def first_ask(customer: Customer) -> int:
+    alias = customer.alias
+    return min(alias.asks.values(), default=NEVER) if alias is not None else NEVER
+
+
+def in_order(effects: Effects) -> None:
+    """What is forwarded stands in the order of the log, and before all that says so."""
+    if len(effects.words) > 1:
+        effects.words.sort(key=_place)
+
+
+def _place(word: object) -> tuple[int, str, int, int]:
+    if isinstance(word, Forward):
+        return 0, word.topic, word.partition, word.offset
+    return 1, "", 0, 0
+
+
+def _emptied(customer: Customer, alias: Alias) -> bytes:
+    """All that is known of her, which from now on is known of another."""
+    alias.moving = {each.message_id: each.attempt for each in customer.pending if each.awaiting}
+    kept = Customer(
+        id=customer.id,
+        first_seen=customer.first_seen,
+        last_seen=customer.last_seen,
+        recent=customer.recent,
+        held=customer.held,
+        event_timer=customer.event_timer,
+        wall_timer=customer.wall_timer,
+        alias=alias,
+    )
+    customer.alias = None
+    state = customers.encode(customer)
+    for field in customer.__struct_fields__:
+        setattr(customer, field, getattr(kept, field))
+    return state
+
+
+def _whose(alias: Alias, at: int) -> str:
+    """Whose she is at this moment, if all who claim her by then do."""
+    before = [each for each in alias.coming if each.at <= at]
+    return max(before, key=lambda each: (each.at, each.claim)).known if before else alias.of
+
+
+def _refuse(customer: Customer, known: str, claim_id: str, at: int, reason: Refused, effects: Effects) -> None:
+    effects.words.append(Refusal(known=known, anonymous=customer.id, claim=claim_id, at=at, reason=reason))

@@ -1,0 +1,178 @@
+"""Two records of one customer become one: what was known of an anonymous id goes to whom it turned out to be.
+
+The rule for each kind of data is told in docs/identity.md.  Where it can be, what comes out is what the same events
+would have left behind under the known id from the start.  The anonymous record is used up.  Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from operators import merging_carts, merging_passages
+from operators.observe import ALL, DEVICES_MAX, SUPPRESSED_MAX
+from operators.program import Program
+from operators.sending import SENT_MAX
+from state.customer import EARLY_RESULTS_MAX, RECENT_IDS_MAX, Consent, Customer, Traits
+from state.events import Event
+from state.ids import EVENT_HASH_BYTES
+from state.messages import Delivery
+from state.products import INTERESTS_MAX, WORDS_MAX, Interest
+
+
+def merge(known: Customer, other: Customer, program: Program) -> list[Event]:
+    """Put all that is known of the other into the known one; the facts that follow from it, for flows to hear."""
+    for rule in _RULES:
+        rule(known, other)
+    for window in program.windows:
+        window.join(known, other.windows.get(window.name))
+    merging_passages.merge(known, other, program)
+    return merging_carts.merge(known, other)
+
+
+def _seen(known: Customer, other: Customer) -> None:
+    if other.events:
+        known.first_seen = min(known.first_seen or other.first_seen, other.first_seen)
+        known.last_seen = max(known.last_seen, other.last_seen)
+        known.events += other.events
+
+
+def _recent(known: Customer, other: Customer) -> None:
+    """The newest of both, so that what a tracker sends again under either id is known for what it is."""
+    mine, hers = _hashes(known.recent), _hashes(other.recent)
+    room = RECENT_IDS_MAX - min(len(mine), RECENT_IDS_MAX // 2)
+    hers = [each for each in hers if each not in set(mine)][-room:]
+    mine = mine[-(RECENT_IDS_MAX - len(hers)) :]
+    known.recent = b"".join(hers + mine)
+
+
+def _hashes(recent: bytes) -> list[bytes]:
+    return [recent[at : at + EVENT_HASH_BYTES] for at in range(0, len(recent), EVENT_HASH_BYTES)]
+
+
+def _traits(known: Customer, other: Customer) -> None:
+    """What was said last; what the later word left open is taken from the earlier one."""
+    mine, hers = known.traits, other.traits
+    later, earlier = (hers, mine) if hers.at > mine.at else (mine, hers)
+    by_locale = max(mine, hers, key=lambda each: each.locale_at)
+    by_zone = max(mine, hers, key=lambda each: each.time_zone_at)
+    known.traits = Traits(
+        email=later.email or earlier.email,
+        phone=later.phone or earlier.phone,
+        first_name=later.first_name or earlier.first_name,
+        last_name=later.last_name or earlier.last_name,
+        locale=by_locale.locale,
+        time_zone=by_zone.time_zone,
+        at=later.at,
+        locale_at=by_locale.locale_at,
+        time_zone_at=by_zone.time_zone_at,
+    )
+
+
+def _consents(known: Customer, other: Customer) -> None:
+    """The last word counts; of two of one moment, the one that says no."""
+    consents = dict(known.consents)
+    for place, hers in other.consents.items():
+        mine = consents.get(place)
+        if mine is None:
+            consents[place] = hers
+            continue
+        word = max(mine, hers, key=lambda each: (each.at, not each.granted))
+        consents[place] = Consent(word.granted, word.at, word.id, mine.grants + hers.grants)
+    for place, wide in list(consents.items()):
+        channel, topic = place.split("/", 1)
+        if wide.granted or ALL not in (channel, topic):
+            continue
+        for each, word in consents.items():
+            its_channel, its_topic = each.split("/", 1)
+            if channel in (ALL, its_channel) and topic in (ALL, its_topic) and word.at <= wide.at:
+                consents[each] = Consent(False, wide.at, wide.id, word.grants)
+    known.consents = consents
+
+
+def _suppressed(known: Customer, other: Customer) -> None:
+    both = {**other.suppressed, **known.suppressed}
+    known.suppressed = dict(list(both.items())[-SUPPRESSED_MAX:])
+
+
+def _devices(known: Customer, other: Customer) -> None:
+    both = dict(known.devices)
+    for token, at in other.devices.items():
+        both[token] = max(at, both.get(token, at))
+    newest = sorted(both, key=lambda token: (-both[token], token))[:DEVICES_MAX]
+    known.devices = {token: both[token] for token in both if token in newest}
+
+
+def _orders(known: Customer, other: Customer) -> None:
+    known.orders += other.orders
+    first = [at for at in (known.first_order_at, other.first_order_at) if at]
+    known.first_order_at = min(first, default=0)
+    known.last_order_at = max(known.last_order_at, other.last_order_at)
+    known.last_added_at = max(known.last_added_at, other.last_added_at)
+
+
+def _stage(known: Customer, other: Customer) -> None:
+    known.stage = known.stage or other.stage
+
+
+def _interests(known: Customer, other: Customer) -> None:
+    both = dict(other.interests)
+    for product, mine in known.interests.items():
+        both[product] = _interest(mine, both[product]) if product in both else mine
+    newest = sorted(both.items(), key=lambda entry: (entry[1].touched_at, entry[0]))[-INTERESTS_MAX:]
+    for _, older in newest[:-WORDS_MAX]:
+        older.name = older.url = older.image_url = ""
+    known.interests = dict(newest)
+
+
+def _interest(one: Interest, other: Interest) -> Interest:
+    later, earlier = (one, other) if one.touched_at >= other.touched_at else (other, one)
+    views = {one.viewed_at, one.viewed_before_at, other.viewed_at, other.viewed_before_at, 0, -1}
+    viewed, before = sorted(views, reverse=True)[:2]
+    return msgspec.structs.replace(
+        later,
+        viewed_at=viewed,
+        viewed_before_at=max(before, 0),
+        in_cart_at=max(one.in_cart_at, other.in_cart_at),
+        price=later.price or earlier.price,
+        name=later.name or earlier.name,
+        url=later.url or earlier.url,
+        image_url=later.image_url or earlier.image_url,
+    )
+
+
+def _told(known: Customer, other: Customer) -> None:
+    names: Iterable[str] = {**known.told, **other.told}
+    known.told = {name: max(known.told.get(name, 0), other.told.get(name, 0)) for name in names}
+
+
+def _sent(known: Customer, other: Customer) -> None:
+    both = sorted({*known.sent, *other.sent})
+    known.sent = both[-max(SENT_MAX, len(known.sent), len(other.sent)) :]
+
+
+def _early_results(known: Customer, other: Customer) -> None:
+    def key(each: Delivery) -> tuple[Any, ...]:
+        return msgspec.structs.astuple(each)
+
+    mine = set(map(key, known.early_results))
+    new = [each for each in other.early_results if key(each) not in mine]
+    known.early_results = [*new, *known.early_results][-EARLY_RESULTS_MAX:]
+
+
+_RULES: tuple[Callable[[Customer, Customer], None], ...] = (
+    _seen,
+    _recent,
+    _traits,
+    _consents,
+    _suppressed,
+    _devices,
+    _orders,
+    _stage,
+    _interests,
+    _told,
+    _sent,
+    _early_results,
+)
