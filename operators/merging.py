@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from operators import merging_carts, merging_passages
+from operators.limits import SENT_MAX
 from operators.observe import ALL, DEVICES_MAX, SUPPRESSED_MAX
 from operators.program import Program
-from operators.sending import SENT_MAX
 from state.customer import EARLY_RESULTS_MAX, RECENT_IDS_MAX, Consent, Customer, Traits
 from state.events import Event
 from state.ids import EVENT_HASH_BYTES
@@ -149,8 +149,14 @@ def _told(known: Customer, other: Customer) -> None:
 
 
 def _sent(known: Customer, other: Customer) -> None:
-    both = sorted({*known.sent, *other.sent})
-    known.sent = both[-max(SENT_MAX, len(known.sent), len(other.sent)) :]
+    both = {each.message_id: each for each in (*other.sent, *known.sent)}
+    newest = sorted(both.values(), key=lambda each: (each.at, each.message_id))
+    known.sent = newest[-max(SENT_MAX, len(known.sent), len(other.sent)) :]
+
+
+def _arms(known: Customer, other: Customer) -> None:
+    """Who has an arm stays in it."""
+    known.arms = {**other.arms, **known.arms}
 
 
 def _early_results(known: Customer, other: Customer) -> None:
@@ -174,5 +180,6 @@ _RULES: tuple[Callable[[Customer, Customer], None], ...] = (
     _interests,
     _told,
     _sent,
+    _arms,
     _early_results,
 )
