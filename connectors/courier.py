@@ -11,7 +11,7 @@ import logging
 import time
 import traceback
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,6 +25,7 @@ from state import dead_letters
 from state.ids import Ids
 from state.instants import format_instant
 from state.messages import Delivery, Message
+from state.recommendations import Wanted
 from state.records import Reader, Record, TopicPartition, Writer
 
 log = logging.getLogger("impuls.courier")
@@ -46,6 +47,9 @@ ACCEPTED = Histogram(
     buckets=(0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1, 5, 60),
 )
 
+Chooser = Callable[[Message, Wanted], Awaitable[Sequence[Mapping[str, Any]] | None]]
+"""Gives the products that a message shows, each as its template takes it; None where they are too few."""
+
 _message = msgspec.json.Decoder(Message)
 _encode = msgspec.json.Encoder().encode
 
@@ -62,12 +66,14 @@ class Courier:
         ids: Ids,
         *,
         concurrency: int = 32,
+        choose: Chooser | None = None,
         wall: Callable[[], float] = time.time,
         fileno: int | None = None,
     ) -> None:
         self._reader, self._writer, self._providers = reader, writer, providers
         self._partitions = [TopicPartition(MESSAGES, partition) for partition in partitions]
         self._ids, self._concurrency, self._wall, self._fileno = ids, concurrency, wall, fileno
+        self._choose = choose
         self._lanes: dict[str, Lane | TargetLanes] = {}
         self._seen: OrderedDict[Key, None] = OrderedDict()
         self._starts: dict[Key, int] = {}
@@ -205,6 +211,12 @@ class Courier:
         if self._wall() * 1000 > message.fresh_until:
             await self._answered(message, provider, Answer("deferred", "stale"))
             return
+        if message.wanted is not None:
+            chosen = await self._chosen(message, message.wanted)
+            if chosen is None:
+                await self._answered(message, provider, Answer("no_content", "too few recommendations"))
+                return
+            message = chosen
         if self._singly > 0:
             async with self._alone:
                 self._singly -= 1
@@ -219,6 +231,15 @@ class Courier:
             took = max(0.0, self._wall() - message.appended_at)
             ACCEPTED.labels(message.channel).observe(took)
         await self._answered(message, provider, answer, round(took * 1000, 3))
+
+    async def _chosen(self, message: Message, wanted: Wanted) -> Message | None:
+        """The message with its recommendations; with none where none must be and nobody can choose."""
+        chosen = await self._choose(message, wanted) if self._choose is not None else None
+        if chosen is None and not wanted.at_least:
+            chosen = []
+        if chosen is None:
+            return None
+        return msgspec.structs.replace(message, content={**message.content, "recommended": chosen})
 
     async def _started_first(self, message: Message, provider: Provider) -> None:
         """Write down that a call begins, and wait until that is in the log."""

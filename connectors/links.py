@@ -29,6 +29,7 @@ class Links:
     def content(self, message: Message) -> dict[str, Any]:
         """All that a template is rendered with."""
         return {
+            "recommended": [],  # where nobody chose any
             **message.content,
             "unsubscribe_url": self.unsubscribe_url(message),
             "shop_url": self._public_url,

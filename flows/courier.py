@@ -7,6 +7,8 @@ import logging
 import signal
 import time
 from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from config.settings import Settings
 from connectors.courier import MESSAGES, Courier
@@ -17,6 +19,7 @@ from connectors.templates import Templates
 from connectors.tokens import Tokens
 from flows import worker_doors as doors
 from flows.catalog import load
+from flows.courier_choosing import Choosing
 from flows.worker_process import METRICS_BEATS, Beat, prepare, settings_for, told_by_supervisor
 from state.ids import Ids
 from state.secret import load_or_make
@@ -36,15 +39,20 @@ async def work(settings: Settings, courier: int, couriers: int) -> None:
     providers = providers_of(settings, Templates.load(load(settings.flows).templates), Tokens(secret))
     log.info("started", extra={"courier": courier, "partitions": mine})
     beat = asyncio.create_task(_beat(settings, courier))
-    await Courier(
-        reader,
-        writer,
-        providers,
-        mine,
-        Ids(secret),
-        concurrency=settings.courier.concurrency,
-        fileno=reader.fileno(),
-    ).run(stop)
+    with TemporaryDirectory(prefix="impuls-courier-") as scratch:
+        choosing = Choosing(settings, writer, Path(scratch)) if settings.recommender.enabled else None
+        await Courier(
+            reader,
+            writer,
+            providers,
+            mine,
+            Ids(secret),
+            concurrency=settings.courier.concurrency,
+            choose=choosing,
+            fileno=reader.fileno(),
+        ).run(stop)
+        if choosing is not None:
+            choosing.close()
     beat.cancel()
     Beat(settings.data_dir, f"courier-{courier}").tell({})
     writer.close()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.windows import visit
-from operators.flow import Template, hours
+from operators.flow import Template, hours, recommend
 from state.carts import CartChanged
 from state.customer import Customer
 from state.events import Event, ProductViewed
@@ -66,7 +66,7 @@ cart_reminder_2 = Template("cart_reminder_2", cart_content, within=hours(12))
 cart_offer = Template("cart_offer", cart_content, within=hours(12))
 cart_last_call = Template("cart_last_call", cart_content, within=hours(12))
 welcome = Template("welcome", greeting)
-welcome_picks = Template("welcome_picks", greeting)
+welcome_picks = Template("welcome_picks", greeting, recommends=recommend("discover", 4, at_least=0))
 browse_reminder = Template("browse_reminder", viewed_products, within=hours(12))
 win_back = Template("win_back", greeting)
 win_back_offer = Template("win_back_offer", greeting)

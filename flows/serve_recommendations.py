@@ -16,14 +16,13 @@ import msgspec
 from config.settings import Settings
 from flows import worker_doors as doors
 from operators.recommender import answers
-from operators.recommender.blocks import History
 from operators.recommender.histories import history_of
 from operators.recommender.reading import Learnt
 from state import customer as customers
 from state.customer import Customer
 from state.ids import Ids, shard_of
 from state.item_store import ItemStore
-from state.recommendations import TOPIC, Block, Recommendation
+from state.recommendations import TOPIC, Block, History, Recommendation
 from state.rocks import Memory
 from state.store import Resources, ShardStore
 from state.store_errors import StoreError

@@ -87,6 +87,7 @@ class Worker:
                 breaker=self._breaker,
                 clock=settings.clock,
                 links="log",
+                recommends=settings.recommender.enabled,
             ),
             program=self._program,
             ids=self._ids,

@@ -50,7 +50,8 @@ class Arrived(msgspec.Struct, frozen=True, gc=False):
 class Engine:
     """Runs the flows of a program for one customer at a time.
 
-    `clock` and `sends` as in `Sending`, `links` as in `Meeting`.
+    `clock` and `sends` as in `Sending`, `links` as in `Meeting`.  `recommends`: somebody wants to know what customers
+    touched, even if no flow does.
     """
 
     def __init__(
@@ -63,12 +64,13 @@ class Engine:
         clock: Literal["live", "replay"] = "live",
         sends: bool = True,
         links: Links = "",
+        recommends: bool = False,
     ) -> None:
         self._program = program
         self._rules = rules
         self._ids = ids
         self._breaker = breaker
-        self._folds = folds_for(program.listening)
+        self._folds = folds_for(program.listening, recommends=recommends)
         self._sending = Sending(program, rules, ids, breaker, clock=clock, sends=sends)
         self._graces = {
             flow.name: round(flow.grace.total_seconds() * 1000) if flow.grace else 0 for flow in program.flows

@@ -16,6 +16,7 @@ from operators.exclusion import Group
 from operators.faults import FlowError
 from operators.limits import Limit, at_most
 from operators.local_time import FRIDAY, MONDAY, SATURDAY, SUNDAY, THURSDAY, TUESDAY, WEDNESDAY, LocalTime, at
+from operators.recommends import Recommend, recommend
 from operators.steps import (
     UNSAID,
     Arm,
@@ -64,6 +65,7 @@ __all__ = [
     "Group",
     "Leave",
     "LocalTime",
+    "Recommend",
     "Send",
     "Split",
     "Step",
@@ -80,6 +82,7 @@ __all__ = [
     "leave",
     "minutes",
     "on",
+    "recommend",
     "send",
     "split",
     "wait",

@@ -39,10 +39,10 @@ def observe(customer: Customer, event: Event, ids: Ids, folds: Folds) -> tuple[E
     return (event,) if fold is None else (event, *fold(customer, event, ids))
 
 
-def folds_for(listens: Callable[[type[Event]], object]) -> Folds:
+def folds_for(listens: Callable[[type[Event]], object], *, recommends: bool = False) -> Folds:
     """What these flows need to know of each kind of event; products are remembered only for those who ask."""
     found = dict(_FOLDS)
-    if listens(ev.ProductViewed):
+    if recommends or listens(ev.ProductViewed):
         for kind, fold in _INTERESTS.items():
             found[kind] = _both(found[kind], fold) if kind in found else fold
     return found

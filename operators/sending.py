@@ -19,6 +19,7 @@ from operators.experiments import Choice, choice
 from operators.guards import Ask, Rules, Verdict, judge
 from operators.local_time import next_minute_of_day
 from operators.program import Program
+from operators.recommender.histories import history_of
 from operators.steps import Template
 from state import event_codec
 from state.customer import Customer, Sent
@@ -28,6 +29,7 @@ from state.instants import format_instant
 from state.messages import Message
 from state.passages import EVENT_CLOCK, WALL_CLOCK, Pending
 from state.phones import e164
+from state.recommendations import Wanted
 
 FRESH_MS = 10 * 60_000
 RESULT_SLACK_MS = 60 * 60_000
@@ -245,6 +247,7 @@ class Sending:
                 appended_at=turn.appended_at,
                 more=tuple(ask.devices[1:]) if template.channel == "push" else (),
                 at=pending.at,
+                wanted=_wanted(template, turn.customer),
             )
         )
 
@@ -258,6 +261,13 @@ class Sending:
 def _target(template: Template[Any], customer: Customer, pending: Pending) -> str:
     to = template.to
     return to if isinstance(to, str) else to(event_codec.decode(pending.event), customer)
+
+
+def _wanted(template: Template[Any], customer: Customer) -> Wanted | None:
+    asked = template.recommends
+    if asked is None:
+        return None
+    return Wanted(block=asked.block, count=asked.count, at_least=asked.at_least, history=history_of(customer))
 
 
 def _is_allowed(ask: Ask) -> bool:

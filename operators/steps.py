@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from operators.faults import FlowError
 from operators.local_time import LocalTime
+from operators.recommends import Recommend
 from state.customer import Customer
 from state.events import Event
 from state.messages import Channel, Kind
@@ -61,6 +62,7 @@ class Template(Generic[E_contra]):
     moment, counted from the decision's `at`.  `topic` is the consent topic of a marketing message.
     `at_most_once` gives up a message whose fate is unknown rather than risk sending it twice.
     `to` says where a webhook goes: an endpoint of the configuration, or a web address out of event and customer.
+    `recommends` are products that are chosen when it is sent, `recommended` in its files.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Template(Generic[E_contra]):
     within: timedelta = timedelta(hours=24)
     at_most_once: bool = False
     to: str | Callable[[E_contra, Customer], str] = field(default="", metadata=UNSAID)
+    recommends: Recommend | None = field(default=None, metadata=UNSAID)
 
     def __post_init__(self) -> None:
         named(self.content, f'template "{self.name}".content')

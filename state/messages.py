@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from state.recommendations import Wanted
+
 Channel = Literal["email", "sms", "push", "webhook"]
 Kind = Literal["marketing", "transactional"]
 Result = Literal["started", "accepted", "refused", "deferred", "unknown", "no_content"]
@@ -41,6 +43,7 @@ class Message(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults
     appended_at: float = 0.0  # wall seconds when the event that caused it entered the log; for latency only
     more: tuple[str, ...] = ()  # her other addresses: a push message goes to every device of hers
     at: int = 0  # event time of the decision
+    wanted: Wanted | None = None  # products that the courier is to choose, as `recommended` in the content
 
 
 class Delivery(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,6 +16,27 @@ BLOCKS: tuple[Block, ...] = ("abandoned", "buy_again", "discover")
 TOPIC = "recommendations"
 
 
+class History(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
+    """What a customer did: products by when she touched them last (oldest first), and when she bought which.
+
+    Times in milliseconds.  `in_cart` are products that lie in an open cart, `carted` those that ever did.
+    """
+
+    touched: dict[str, int] = {}
+    carted: frozenset[str] = frozenset()
+    in_cart: frozenset[str] = frozenset()
+    bought: dict[str, list[int]] = {}
+
+
+class Wanted(msgspec.Struct, gc=False, frozen=True, kw_only=True):
+    """What a message is to recommend: so many products of a block, and at how few it is not to be sent at all."""
+
+    block: Block
+    count: int
+    at_least: int
+    history: History
+
+
 class ItemFacts(msgspec.Struct, gc=False, array_like=True):
     """What is known of a product, as its events said it last.  `available` is None where no catalogue told."""
 
@@ -51,6 +72,7 @@ class Recommendation(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_d
     recommendation_id: str
     at: str
     customer: str = ""
+    message_id: str = ""  # of the message that shows it
     block: Block
     strategy: str
     model: str = ""

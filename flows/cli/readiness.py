@@ -33,6 +33,7 @@ def what_is_missing(settings: Settings, catalog: Catalog) -> list[str]:
         faults += _providers_missing(settings, sends)
         faults += _targets_missing(settings, needed.values())
         faults += _service_account(settings)
+        faults += _nobody_recommends(settings, needed.values())
     return faults
 
 
@@ -73,6 +74,15 @@ def _providers_missing(settings: Settings, sends: dict[str, tuple[str, str]]) ->
             yield (
                 f'{channel}.provider is "none", while flow "{flow}" sends "{name}" by {channel}. '
                 f"Name who takes it in [{channel}]."
+            )
+
+
+def _nobody_recommends(settings: Settings, sends: Iterable[tuple[str, Template[Any]]]) -> Iterator[str]:
+    for flow, template in sends:
+        if template.recommends is not None and template.recommends.at_least and not settings.recommender.enabled:
+            yield (
+                f'recommender.enabled is false, while flow "{flow}" sends "{template.name}" only with recommendations. '
+                "Set it to true, or ask for at_least=0 of them."
             )
 
 

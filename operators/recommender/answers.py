@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
-from operators.recommender.blocks import Choice, History, choose, popular
+import msgspec
+
+from operators.recommender.blocks import Choice, choose, popular
 from operators.recommender.reading import Learnt
 from state.instants import format_instant
-from state.recommendations import Block, Recommendation, Recommended
+from state.recommendations import Block, History, Recommendation, Recommended, Wanted
 
 CO_VISITATION, HISTORY, POPULARITY = "co_visitation", "history", "popularity"
 _STRATEGIES: dict[Block, str] = {
@@ -50,6 +52,24 @@ def recommend(
 def similar(learnt: Learnt, item: str, limit: int, *, id: str, now: int) -> Recommendation:
     """Products that others came to after this one, or before."""
     return recommend(learnt, History(touched={item: now}), "similar", limit, id=id, now=now, exclude={item})
+
+
+def for_message(
+    learnt: Learnt, wanted: Wanted, *, id: str, now: int, customer: str, message_id: str
+) -> Recommendation | None:
+    """What a message shows; None where that is too little.  Nothing stands in for what the block has not."""
+
+    def may_show(item: str) -> bool:
+        facts = learnt.facts(item)
+        return facts.available is not False and bool(facts.name)
+
+    found = choose(wanted.block, learnt.model, wanted.history, wanted.count, now, may_show)
+    if len(found) < wanted.at_least:
+        return None
+    told = _told(
+        learnt, found, wanted.block, _STRATEGIES[wanted.block], id=id, now=now, customer=customer, fallback=False
+    )
+    return msgspec.structs.replace(told, message_id=message_id)
 
 
 def _told(

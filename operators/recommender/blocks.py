@@ -6,38 +6,20 @@ touched.  What may not be shown is left out before the list is cut, so that the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Set
 from itertools import islice, pairwise
 from statistics import median
 from typing import NamedTuple
 
 from operators.recommender.model import CoVisitation
 from operators.recommender.visits import LENGTH, Visit
-from state.recommendations import Block
+from state.recommendations import Block, History
 
 DAY_MS = 86_400_000
 TOUCHED_HALF_LIFE_MS = 3 * DAY_MS
 BOUGHT_HALF_LIFE_MS = 90 * DAY_MS
 IN_CART = 3.0  # what a product that lay in the cart counts, against one that was looked at
 SPARE = 50  # candidates beyond those that are surely dropped, for what is not for sale
-
-
-@dataclass(frozen=True)
-class History:
-    """What a customer did: products by when she touched them last (oldest first), and when she bought which.
-
-    Times in milliseconds.  `in_cart` are products that lie in an open cart, `carted` those that ever did.
-    """
-
-    touched: Mapping[str, int] = field(default_factory=dict[str, int])
-    carted: Set[str] = frozenset()
-    in_cart: Set[str] = frozenset()
-    bought: Mapping[str, list[int]] = field(default_factory=dict[str, list[int]])
-
-    @property
-    def visit(self) -> Visit:
-        return Visit(list(self.touched)[-LENGTH:])
 
 
 class Choice(NamedTuple):
@@ -47,6 +29,10 @@ class Choice(NamedTuple):
     score: float
     reason: str
     because: str = ""
+
+
+def visit_of(history: History) -> Visit:
+    return Visit(list(history.touched)[-LENGTH:])
 
 
 def choose(
@@ -60,7 +46,7 @@ def choose(
             found = _buy_again(history, now)
         case "discover" | "similar":
             known = history.touched.keys() | history.bought.keys() | history.in_cart
-            found = _discover(model, history.visit, known, limit + SPARE)
+            found = _discover(model, visit_of(history), known, limit + SPARE)
     return list(islice((choice for choice in found if may_show(choice.item)), limit))
 
 
@@ -71,7 +57,7 @@ def popular(model: CoVisitation, limit: int, may_show: Callable[[str], bool]) ->
 
 
 def _abandoned(model: CoVisitation, history: History, now: int) -> list[Choice]:
-    visit = history.visit
+    visit = visit_of(history)
     found = []
     for item, at in history.touched.items():
         if at <= max(history.bought.get(item, ()), default=0):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from operators.recommender.blocks import History
 from state.customer import Customer
+from state.recommendations import History
 
 
 def history_of(customer: Customer) -> History:

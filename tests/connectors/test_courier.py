@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from connectors.answer import Answer
@@ -16,6 +17,7 @@ from connectors.courier import DELIVERIES, MESSAGES
 from connectors.lanes import PATIENCE_SECONDS, QUEUE_MAX, Provider
 from connectors.log import LogWriter
 from state.messages import Message
+from state.recommendations import History, Wanted
 from state.records import Ack
 from tests.connectors.couriers import (
     DONE,
@@ -265,3 +267,40 @@ def test_a_quiet_partition_is_looked_back_at_as_far_as_its_own_oldest_message(sh
     run(shop, Post(book, accepts))
     assert Counter(calls(book))["m1", 1] == 1
     assert len(calls(book)) == 1499
+
+
+TOO_FEW = "no_content: too few recommendations"
+
+
+def wants(number: int, at_least: int) -> Message:
+    wanted = Wanted(block="discover", count=4, at_least=at_least, history=History(touched={"shoes": 1}))
+    return msgspec.structs.replace(message(number), content={"first_name": "Anna"}, wanted=wanted)
+
+
+def test_products_are_chosen_when_a_message_is_sent_and_where_they_are_too_few_the_shard_is_told(
+    shop: Shop, book: Path
+) -> None:
+    shown: list[object] = []
+
+    async def shows(asked: Message) -> Answer:
+        shown.append(asked.content)
+        return Answer("accepted")
+
+    async def choose(asked: Message, wanted: Wanted) -> list[dict[str, Any]] | None:
+        assert wanted.history.touched == {"shoes": 1}
+        return None if asked.message_id == "m2" else [{"product_id": "laces"}]
+
+    shop.wants(wants(1, at_least=1), wants(2, at_least=1), wants(3, at_least=0))
+    run(shop, Post(book, shows), choose=choose)
+    assert shop.results() == {
+        ("m1", 1): ["accepted"],
+        ("m2", 1): [TOO_FEW],
+        ("m3", 1): ["accepted"],
+    }
+    assert shown == [{"first_name": "Anna", "recommended": [{"product_id": "laces"}]}] * 2
+
+
+def test_without_anybody_who_chooses_only_what_must_have_products_is_not_sent(shop: Shop, book: Path) -> None:
+    shop.wants(wants(1, at_least=0), wants(2, at_least=1))
+    run(shop, Post(book, accepts))
+    assert shop.results() == {("m1", 1): ["accepted"], ("m2", 1): [TOO_FEW]}

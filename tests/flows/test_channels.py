@@ -196,3 +196,13 @@ def test_check_counts_what_a_text_message_costs(tmp_path: Path) -> None:
     found = impuls("check", "--config", tmp_path / "impuls.toml", path=tmp_path)
     assert found.code == 0, found.err
     assert "sms on_its_way (en): 1 segment, 20 places of UCS-2 because of 'ó'" in found.out
+
+
+def test_check_says_what_is_sent_only_with_recommendations_that_nobody_makes(tmp_path: Path) -> None:
+    flows = FLOWS.replace('channel="sms", ', 'channel="sms", recommends=recommend("discover", 2), ')
+    shop(tmp_path, flows.replace("Template, on,", "Template, on, recommend,"), sms__on_its_way="Order {{ order_id }}")
+    settings = '[sms]\nprovider = "json"\nsender = "Shop"\nurl = "https://sms.example"\n'
+    (tmp_path / "impuls.toml").write_text(f'flows = "shop_flows"\n{settings}[recommender]\nenabled = false\n')
+    found = impuls("check", "--config", tmp_path / "impuls.toml", path=tmp_path)
+    assert found.code == 2
+    assert 'recommender.enabled is false, while flow "dispatch" sends "on_its_way" only with' in found.err

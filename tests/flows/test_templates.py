@@ -68,7 +68,20 @@ def content(name: str, first_name: str = "Łucja", lines: tuple[Line, ...] = LIN
             messages.shown(line.product_id, line.name, line.price, line.url, line.image_url) for line in lines
         ]
     ours = {"shop_url": "https://shop.example", "shop_name": "Shop", "unsubscribe_url": "https://shop.example/u/abc"}
-    return {**given, **ours}
+    return {"recommended": [], **given, **ours}
+
+
+@pytest.mark.parametrize(("locale", "title"), [("en-GB", "Picked for you"), ("pl-PL", "Wybrane dla Ciebie")])
+def test_recommended_products_are_shown_where_there_are_some(locale: str, title: str) -> None:
+    shown = [messages.shown("p1", "Buty <zimowe>", Money(19999, "PLN"), "https://shop.example/p1", "")]
+    with_some = TEMPLATES.render("welcome_picks", {**content("welcome_picks"), "recommended": shown}, locale)
+    without = render("welcome_picks", locale)
+    assert with_some.html is not None
+    assert without.html is not None
+    assert "Buty <zimowe>" in with_some.text
+    assert "Buty &lt;zimowe&gt;" in with_some.html
+    for shows, part in [(True, with_some.text), (True, with_some.html), (False, without.text), (False, without.html)]:
+        assert (title in part) == shows
 
 
 def render(name: str, locale: str, first_name: str = "Łucja", lines: tuple[Line, ...] = LINES) -> Rendered:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from operators.recommender.blocks import DAY_MS, History, choose, popular
+from operators.recommender.blocks import DAY_MS, choose, popular
 from operators.recommender.model import CoVisitation
 from operators.recommender.visits import Visit
+from state.recommendations import History
 
 NOW = 400 * DAY_MS
 
@@ -42,7 +43,7 @@ def test_what_is_not_for_sale_makes_room_for_what_is() -> None:
 
 def test_abandoned_is_what_she_touched_and_did_not_buy_the_cart_first() -> None:
     touched = {"hat": NOW - 2 * DAY_MS, "laces": NOW - DAY_MS, "shoes": NOW - DAY_MS, "bread": NOW - DAY_MS}
-    history = History(touched=touched, carted={"laces"}, bought={"bread": [NOW]})
+    history = History(touched=touched, carted=frozenset({"laces"}), bought={"bread": [NOW]})
     found = choose("abandoned", shop(), history, 5, NOW, anything)
     assert [(choice.item, choice.reason) for choice in found] == [
         ("laces", "in_cart"),
