@@ -119,7 +119,7 @@ class Decoder:
         make = _maker(wire)
         if isinstance(make, Rejected):
             return make
-        customer = "" if topic == CATALOGUE else _customer(wire, key)
+        customer = "" if topic == CATALOGUE else customer_key(key) or _customer(wire)
         if isinstance(customer, Rejected):
             return customer
         event_id = identifier(wire.messageId)
@@ -202,11 +202,7 @@ def customer_key(key: bytes | None) -> str | Rejected | None:
     return customer
 
 
-def _customer(wire: _Wire, key: bytes | None) -> str | Rejected:
-    if key:
-        named = customer_key(key)
-        assert named is not None
-        return named
+def _customer(wire: _Wire) -> str | Rejected:
     for field, value in (("userId", wire.userId), ("anonymousId", wire.anonymousId)):
         customer = identifier(value)
         if customer is None:
@@ -253,6 +249,7 @@ def _event_time(wire: _Wire, now: int, clock: str) -> int | Rejected:
     return now if clock == "live" else at
 
 
+_LIST = ord("[")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 # Never backtracks, so that no text costs more than its length: to its end, or to that of the record.
 _TEXTS = re.compile(rb'"(?:[^"\\]|\\.?)*+"?', re.DOTALL)
@@ -260,8 +257,8 @@ _TEXTS = re.compile(rb'"(?:[^"\\]|\\.?)*+"?', re.DOTALL)
 
 def too_deep(raw: bytes) -> bool:
     """Whether brackets nest deeper than `DEPTH_MAX`, those inside of texts aside."""
-    # Almost no event has so many brackets at all, and counting costs a fifth of looking.
-    if raw.count(b"{") + raw.count(b"[") <= DEPTH_MAX:
+    # Almost no event has so many brackets at all, and counting costs a fifth of looking; most have no list.
+    if raw.count(b"{") + (raw.count(b"[") if _LIST in raw else 0) <= DEPTH_MAX:
         return False
     return _depth(_TEXTS.sub(b"", raw).translate(None, _NOT_BRACKETS)) > DEPTH_MAX
 

@@ -89,5 +89,8 @@ def shard_of(customer_hash: bytes, shards: int) -> int:
 
 
 def _joined(parts: tuple[str, ...]) -> bytes:
-    # Lengths keep ("ab", "c") and ("a", "bc") apart.
+    # Lengths keep ("ab", "c") and ("a", "bc") apart.  Short ASCII parts, as nearly all are, become bytes together.
+    text = "".join([f"\0\0\0{chr(len(part))}{part}" for part in parts])
+    if text.isascii():
+        return text.encode()
     return b"".join([len(raw).to_bytes(4, "big") + raw for raw in map(str.encode, parts)])
