@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.settings import Settings
+from flows import supervisor_edits
 from flows import worker_doors as doors
 from flows.catalog import Catalog
 from flows.worker_stops import stopped_flows
@@ -23,10 +24,6 @@ from state.records import LogError, Reader, TopicPartition
 from state.store import Resources, ShardStore
 
 OPENERS = 4
-
-
-class ParkedNowhere(RuntimeError):
-    """Customers rest at waits that the flows no longer have."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ def plan(settings: Settings, catalog: Catalog, reader: Reader) -> Plan:
                 starts[tp] = min(low[0], offset), min(low[1], reached)
             for place, count in rests.items():
                 parked[place] = parked.get(place, 0) + count
-    _check_parked(catalog, parked)
+    supervisor_edits.check(catalog.program, parked, settings.data_dir)
     _check_positions(reader, {tp: offset for tp, (offset, _) in starts.items()})
     return Plan(starts, origins)
 
@@ -90,23 +87,6 @@ def _check_positions(reader: Reader, starts: Mapping[TopicPartition, int]) -> No
             + "\nEither put the log back from a backup (or point to the right one), or put back shards that fit it, or "
             "start anew: name an empty data_dir and choose [start] at."
         )
-
-
-def _check_parked(catalog: Catalog, parked: Mapping[tuple[str, str], int]) -> None:
-    lost = []
-    for (name, wait), count in sorted(parked.items()):
-        if not count:
-            continue
-        flow = catalog.program.by_name.get(name)
-        if flow is None:
-            lost.append(f'{count} at wait "{wait}" of flow "{name}", which is gone: keep it in FLOWS with closed=True')
-        elif flow.find_wait(wait) is None:
-            lost.append(
-                f'{count} at wait "{wait}" of flow "{name}", which has no such wait: write renamed={{"{wait}": "…"}} '
-                f"with one of {', '.join(sorted(flow.after)) or 'its waits'}"
-            )
-    if lost:
-        raise ParkedNowhere("Customers are parked where no flow goes on:\n  " + "\n  ".join(lost))
 
 
 def _origins(settings: Settings, reader: Reader, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:

@@ -354,7 +354,9 @@ class Engine:
     def _look_again(self, turn: Turn, pending: Pending) -> None:
         customer, flow = turn.customer, self._program.by_name.get(pending.flow)
         customer.pending = [each for each in customer.pending if each is not pending]
-        if flow is not None:
+        if flow is None:
+            self._sending.again(turn, pending)
+        else:
             fact = event_codec.decode(pending.event)
 
             def look() -> None:
@@ -386,6 +388,8 @@ class Engine:
             step=intent.step,
             wait=intent.wait,
             template=intent.template.name,
+            channel=intent.template.channel,
+            kind=intent.template.kind,
             event=passage.event,
             at=moment,
             decisions=0,

@@ -82,6 +82,8 @@ class Sending:
         template = self._program.templates.get(pending.template)
         flow = self._program.by_name.get(pending.flow)
         if template is None or flow is None:
+            # Edited while the message was put off: it is no more, and the customer goes on without it.
+            self.decide(turn, pending, moment, "skip", "flow_stopped" if flow is None else "no_content")
             return pending.message_id
         ask = Ask(
             rules=self._rules,
@@ -129,13 +131,16 @@ class Sending:
     def replace(self, turn: Turn, pending: Pending, moment: int, reason: Reason) -> Pending | None:
         """Decide that another message goes in its place, and which; None (and no decision) where there is none left."""
         for place, (name, step) in enumerate(pending.otherwise, 1):
-            if name in self._program.templates:
+            other = self._program.templates.get(name)
+            if other is not None:
                 self.decide(turn, pending, moment, "replace", reason, replaced_by=name)
                 return msgspec.structs.replace(
                     pending,
                     message_id=self._ids.message(pending.passage, step),
                     step=step,
                     template=name,
+                    channel=other.channel,
+                    kind=other.kind,
                     decisions=0,
                     awaiting=False,
                     attempt=0,
@@ -156,10 +161,11 @@ class Sending:
         until: int = 0,
         replaced_by: str = "",
     ) -> None:
-        template: Template[Any] = self._program.templates[pending.template]
+        template: Template[Any] | Pending = self._program.templates.get(pending.template) or pending
         consent, chosen = None, Choice(pending.experiment, pending.arm, pending.propensity)
         if template.kind == "marketing":
-            consent = turn.customer.consent(template.channel, template.topic)
+            if isinstance(template, Template):
+                consent = turn.customer.consent(template.channel, template.topic)
             chosen = self._chosen(turn.customer.id, pending.flow, chosen)
         turn.effects.decisions.append(
             Decision(
@@ -168,10 +174,10 @@ class Sending:
                 at=format_instant(moment),
                 customer=turn.customer.id,
                 flow=pending.flow,
-                flow_version=self._program.versions[pending.flow],
+                flow_version=self._program.versions.get(pending.flow, ""),
                 passage=pending.passage,
                 step=pending.step,
-                message=template.name,
+                message=pending.template,
                 channel=template.channel,
                 kind=template.kind,
                 outcome=outcome,
@@ -189,7 +195,8 @@ class Sending:
         )
 
     def _chosen(self, customer: str, flow: str, chosen: Choice) -> Choice:
-        everywhere, in_flow = self._rules.holdout_percent, self._program.by_name[flow].holdout_percent
+        known = self._program.by_name.get(flow)
+        everywhere, in_flow = self._rules.holdout_percent, known.holdout_percent if known else 0.0
         return choice(self._ids, customer, chosen, everywhere, flow, in_flow) if everywhere or in_flow else chosen
 
     def park(self, customer: Customer, pending: Pending, due: int, clock: int, why: str, refusals: int = 0) -> None:

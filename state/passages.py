@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+from state.messages import Channel, Kind
+
 NEVER = 1 << 62
 PASSAGES_MAX = 200  # of one customer
 
@@ -64,3 +66,5 @@ class Pending(msgspec.Struct, gc=False, array_like=True, kw_only=True, frozen=Tr
     set_aside: bool = False  # the flow's own code failed here; it rests until its dead letter is replayed
     otherwise: tuple[tuple[str, str], ...] = ()  # what to send instead, best first: template and step
     instead_of: str = ""  # the id of the message in whose place this one is
+    channel: Channel = "email"
+    kind: Kind = "marketing"

@@ -10,7 +10,7 @@ from config import ConfigError
 from flows.catalog import CatalogError
 from flows.cli import dead_letters, explaining, flow_commands, imports, reading, running, simulating, webhooks
 from flows.imports import ImportFault
-from flows.supervisor_start import ParkedNowhere
+from flows.supervisor_edits import ParkedNowhere
 from operators.shard import SourceGap
 from state.records import LogError
 from state.store_errors import StoreError

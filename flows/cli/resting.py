@@ -16,14 +16,15 @@ from operators.flow import Flow
 def resting(settings: Settings, flow: Flow[Any]) -> dict[str, int]:
     """By the present names of its waits; those at a wait that is gone are left out."""
     found: Counter[str] = Counter()
-    for (name, wait), count in _parked(settings).items():
+    for (name, wait), count in parked(settings).items():
         there = flow.find_wait(wait) if name == flow.name else None
         if there is not None:
             found[there[0].name] += count
     return dict(found)
 
 
-def _parked(settings: Settings) -> Counter[tuple[str, str]]:
+def parked(settings: Settings) -> Counter[tuple[str, str]]:
+    """Over all flows, by flow and by the name of the wait that they are stored with."""
     folder, now = settings.data_dir / "run", time.time()
     beats = [read_beat(folder, path.stem) for path in folder.glob("worker-*.json") if "place" not in path.stem]
     running = [beat for beat in beats if now - beat.get("at", 0) < STALE_SECONDS]

@@ -10,18 +10,20 @@ from typing import Annotated, Literal
 
 import typer
 
-from config import ConfigError, load, show
+from config import ConfigError, Settings, load, show
 from config.faults import Unfit
 from config.values import duration_ms
-from flows.catalog import CatalogError
+from flows.catalog import Catalog, CatalogError
 from flows.catalog import load as load_catalog
 from flows.cli.comparing import replay_both
 from flows.cli.options import Config, Json, settings_of
 from flows.cli.progress import Bar
 from flows.cli.readiness import text_lengths, what_is_missing
+from flows.cli.resting import parked
 from flows.cli_replay import BATCH_SIZE, Replay, secret_for
 from flows.cli_replay import replay as play
 from flows.supervisor import PARTS, Part, Supervisor
+from flows.supervisor_edits import ParkedNowhere, forms, left_behind
 
 
 def check(
@@ -41,6 +43,7 @@ def check(
         try:
             catalog = load_catalog(settings.flows)
             faults += what_is_missing(settings, catalog)
+            faults += behind(settings, catalog)
             notes = text_lengths(settings, catalog) if not faults else notes
         except CatalogError as error:
             faults.append(str(error))
@@ -51,6 +54,16 @@ def check(
         raise typer.Exit(2)
     assert settings is not None
     print(show(settings) if show_settings else "\n".join([*notes, "Configuration and flows are fine."]))
+
+
+def behind(settings: Settings, catalog: Catalog) -> list[str]:
+    """Whom a start with these flows would leave behind, where a deployment has run: it would refuse."""
+    if not (settings.data_dir / "identity.json").exists():
+        return []
+    try:
+        return left_behind(catalog.program, parked(settings), forms(settings.data_dir))
+    except ParkedNowhere as error:
+        return [str(error)]
 
 
 def run(
