@@ -61,6 +61,10 @@ class Ids:
         """The claim that the record at this place in the log makes: 32 hex digits."""
         return self._name("claim", known, anonymous, place)
 
+    def recommendation(self, customer: str, block: str, at: str) -> str:
+        """What a run of recommendations that began then has for this customer: 32 hex digits."""
+        return self._name("recommendation", customer, block, at)
+
     def set_aside(self, *parts: str) -> str:
         """The dead letter that stands for these coordinates: 32 hex digits."""
         return self._name("dead-letter", *parts)

@@ -8,7 +8,17 @@ import typer
 
 from config import ConfigError
 from flows.catalog import CatalogError
-from flows.cli import dead_letters, explaining, flow_commands, imports, reading, running, simulating, webhooks
+from flows.cli import (
+    dead_letters,
+    explaining,
+    flow_commands,
+    imports,
+    precompute,
+    reading,
+    running,
+    simulating,
+    webhooks,
+)
 from flows.imports import ImportFault
 from flows.supervisor_edits import ParkedNowhere
 from operators.shard import SourceGap
@@ -34,6 +44,7 @@ app.command()(explaining.explain)
 app.command()(reading.customer)
 app.command()(reading.decisions)
 app.command()(reading.status)
+app.command()(precompute.precompute)
 app.command()(webhooks.webhook_secrets)
 app.add_typer(dead_letters.app, name="dead-letters")
 
