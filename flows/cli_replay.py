@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import json
 import multiprocessing
 import shutil
 import socket
@@ -36,6 +37,7 @@ from state.store import Resources, ShardStore
 from state.store_errors import StoreFull
 
 CONSTANT_SECRET = b"impuls replay without a secret of its own"
+NOTE = "replay.json"
 RUN_LINES_MAX = 100_000
 BATCH_SIZE = 5_000
 SHARDS = 16  # its store lives for a moment, and what is decided does not depend on the number
@@ -71,7 +73,7 @@ def secret_for(settings: Settings, *, configured: bool) -> bytes:
 
 
 def replay(plan: Replay, progress: Callable[[int], None] | None = None) -> Played:
-    """Replay files into `plan.out`, replacing what is there: `decisions.jsonl` and `dead-letters.jsonl`."""
+    """Replay files into `plan.out`, replacing what is there: `decisions.jsonl`, `dead-letters.jsonl`, `replay.json`."""
     parts = plan.out / ".parts"
     for stale in (parts, plan.out / ".store"):
         shutil.rmtree(stale, ignore_errors=True)
@@ -89,7 +91,19 @@ def replay(plan: Replay, progress: Callable[[int], None] | None = None) -> Playe
     finally:
         shutil.rmtree(parts, ignore_errors=True)
         shutil.rmtree(plan.out / ".store", ignore_errors=True)
+    _note(plan)
     return Played(events, decided, letters)
+
+
+def _note(plan: Replay) -> None:
+    """Write down what the decisions were made of, for who reports on them: `replay.json`."""
+    told = {
+        "files": [str(path.resolve()) for path in plan.files],
+        "flows": plan.settings.flows,
+        "currency": plan.settings.currency,
+        "holdout_percent": plan.settings.guards.holdout_percent,
+    }
+    (plan.out / NOTE).write_text(json.dumps(told) + "\n")
 
 
 def _work(

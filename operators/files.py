@@ -135,10 +135,9 @@ class FileSource:
         return streams[0] if len(streams) == 1 else merge(*streams, key=lambda line: line[:2])
 
     def _lines_of(self, number: int, path: Path) -> Iterator[Line]:
-        unpack = gzip.open if path.suffix == ".gz" else open
-        opened: IO[bytes] = self._stack.enter_context(cast("IO[bytes]", unpack(path, "rb")))
+        opened = self._stack.enter_context(open_lines(path))
         reached = OLDEST
-        for offset, raw in enumerate(_lines(opened, path)):
+        for offset, raw in enumerate(lines(opened, path)):
             line = raw.strip()
             if line:
                 at, customer = peek(line)
@@ -174,7 +173,13 @@ class FileSource:
         return Report(process=0, wall=at, busy=at, idle=None, furthest=at, complete=True, settled=True)
 
 
-def _lines(opened: IO[bytes], path: Path) -> Iterator[bytes]:
+def open_lines(path: Path) -> IO[bytes]:
+    """A file of JSON lines, plain or .gz."""
+    unpack = gzip.open if path.suffix == ".gz" else open
+    return cast("IO[bytes]", unpack(path, "rb"))
+
+
+def lines(opened: IO[bytes], path: Path) -> Iterator[bytes]:
     """The lines of a file, of a giant one only its beginning.  Raises `OSError` for a file that ends too soon."""
     try:
         for line in iter(partial(opened.readline, LINE_BYTES_MAX), b""):

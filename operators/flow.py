@@ -104,6 +104,7 @@ class Flow(Generic[E]):
     messages being decided `flow_stopped`, or `rest` where they are until it is started again.
     `cap` limits what one customer gets from this flow.  Of the flows of a `group` one at a time speaks to her.
     `holdout_percent` of all customers get no marketing from this flow, to compare the others with.
+    `credited` is how long after one of its messages an order is credited to it in reports.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Flow(Generic[E]):
     cap: Limit | None = field(default=None, metadata=UNSAID)
     group: Group | None = field(default=None, metadata=UNSAID)
     holdout_percent: float = field(default=0.0, metadata=UNSAID)
+    credited: timedelta = field(default=timedelta(days=7), metadata=UNSAID)
     after: Mapping[str, tuple[Wait[E], tuple[Step[E], ...]]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

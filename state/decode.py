@@ -38,6 +38,7 @@ class _Context(msgspec.Struct, gc=False):
     timezone: Any = None
     locale: Any = None
     device: Any = None
+    userAgent: Any = None
 
 
 class _Wire(msgspec.Struct, gc=False):

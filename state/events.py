@@ -178,6 +178,7 @@ class EmailEvent(Event, frozen=True, kw_only=True, array_like=True, tag="email")
     message_id: str = ""
     url: str = ""
     kind: str = ""  # of a bounce: "hard", "soft" or what the provider calls it
+    user_agent: str = ""  # of an open or a click
 
     @property
     def subject(self) -> str:

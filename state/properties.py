@@ -119,6 +119,8 @@ class _Words(msgspec.Struct, gc=False):
     proof: Text = None
     stage: Text = None
     token: Text = None
+    user_agent: Text = None
+    userAgent: Text = None
 
 
 class _Traits(msgspec.Struct, gc=False):
@@ -272,12 +274,36 @@ def _words_event(kind: type[Event], /, **fields: Callable[[_Words], str]) -> Mak
     return make
 
 
+def _email_event(kind: type[events.EmailEvent]) -> Maker:
+    """The reader's user agent is where the provider put it, else where Segment's SDKs put theirs."""
+
+    def make(raw: msgspec.Raw, common: Common, wire: Any) -> Event:
+        words = _words(raw)
+        agent = _user_agent(words)
+        if not agent and wire.context is not None and isinstance(wire.context.userAgent, str):
+            agent = wire.context.userAgent[:TEXT_CHARS_MAX]
+        return kind(
+            **_base(common),
+            message_id=ident(words.message_id, "properties.message_id"),
+            url=_link(words),
+            kind=_kind(words),
+            user_agent=agent,
+        )
+
+    return make
+
+
 def _id_of(field: str) -> Callable[[_Words], str]:
     return lambda words: ident(getattr(words, field), f"properties.{field}")
 
 
 def _text_of(*names: str, limit: int = TEXT_CHARS_MAX) -> Callable[[_Words], str]:
     return lambda words: next((shown(v, limit) for v in (getattr(words, n) for n in names) if v is not None), "")
+
+
+_link = _text_of("link_url", "url", limit=URL_CHARS_MAX)
+_kind = _text_of("kind", "bounce_type")
+_user_agent = _text_of("user_agent", "userAgent")
 
 
 def _channel(words: _Words) -> str:
@@ -402,12 +428,6 @@ def known_zone(name: object) -> str:
     return _zone(name) if isinstance(name, str) and 0 < len(name) <= 64 else ""
 
 
-_EMAIL_FIELDS: dict[str, Callable[[_Words], str]] = {
-    "message_id": _id_of("message_id"),
-    "url": _text_of("link_url", "url", limit=URL_CHARS_MAX),
-    "kind": _text_of("kind", "bounce_type"),
-}
-
 CALLS: Mapping[str, Maker] = {
     "identify": _identify,
     "page": _page,
@@ -439,11 +459,11 @@ TRACKS: Mapping[str, Maker] = {
     "Promotion Clicked": _words_event(
         events.PromotionClicked, promotion_id=_id_of("promotion_id"), name=_text_of("name")
     ),
-    "Email Delivered": _words_event(events.EmailDelivered, **_EMAIL_FIELDS),
-    "Email Opened": _words_event(events.EmailOpened, **_EMAIL_FIELDS),
-    "Email Link Clicked": _words_event(events.EmailLinkClicked, **_EMAIL_FIELDS),
-    "Email Bounced": _words_event(events.EmailBounced, **_EMAIL_FIELDS),
-    "Email Marked as Spam": _words_event(events.EmailMarkedAsSpam, **_EMAIL_FIELDS),
+    "Email Delivered": _email_event(events.EmailDelivered),
+    "Email Opened": _email_event(events.EmailOpened),
+    "Email Link Clicked": _email_event(events.EmailLinkClicked),
+    "Email Bounced": _email_event(events.EmailBounced),
+    "Email Marked as Spam": _email_event(events.EmailMarkedAsSpam),
     "Unsubscribed": _consent_event(events.Unsubscribed, all_by_default=True),
     "Consent Granted": _consent_event(events.ConsentGranted, all_by_default=False),
     "Consent Withdrawn": _consent_event(events.ConsentWithdrawn, all_by_default=True),

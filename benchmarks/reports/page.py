@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
-from importlib.resources import files
 
 from benchmarks.figures import number
 from benchmarks.histograms import Histogram
-from benchmarks.reports.charts import Axis, Line, chart, linear, logarithmic, nines
 from benchmarks.reports.prose import HOW, meaning
 from benchmarks.reports.report import Curve, Measure, Report, Series
+from operators.pages.charts import Axis, Line, chart, linear, logarithmic, nines
+from operators.pages.document import document
 
 CARDS = ("accepted_p50_ms", "accepted_p99_ms", "accepted_p99.9_ms", "accepted_max_ms", "events_a_second")
 CHARTS = {
@@ -20,8 +20,6 @@ CHARTS = {
     "memory": "Resident memory",
 }
 POINTS = 60
-
-STYLE = files("benchmarks.reports").joinpath("page.css").read_text(encoding="utf-8")
 
 
 def page(report: Report) -> str:
@@ -44,13 +42,7 @@ def page(report: Report) -> str:
         "<h2>How it was measured</h2>",
         *(f"<p>{escape(text)}</p>" for text in (*HOW, *report.notes)),
     ]
-    head = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(report.title)}</title><style>{STYLE}</style></head><body>"
-    )
-    return "\n".join([head, *filter(None, body), "</body></html>\n"])
+    return document(report.title, body)
 
 
 def _cards(report: Report) -> str:

@@ -15,6 +15,7 @@ from flows.cli import (
     imports,
     precompute,
     reading,
+    report,
     running,
     simulating,
     webhooks,
@@ -45,6 +46,7 @@ app.command()(reading.customer)
 app.command()(reading.decisions)
 app.command()(reading.status)
 app.command()(precompute.precompute)
+app.command()(report.report)
 app.command()(webhooks.webhook_secrets)
 app.add_typer(dead_letters.app, name="dead-letters")
 

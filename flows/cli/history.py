@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from config import Settings
 from flows import worker_doors as doors
 from flows.cli.options import ids_of
 from flows.cli.reading import shard_reader
+from flows.cli.scanning import Progress, partitions_of, scan
 from flows.supervisor_health import read_beat
 from flows.worker_stops import stopped_flows
 from operators.inputs import DELIVERIES, INTERNAL
@@ -34,10 +35,7 @@ from state.messages import Delivery
 from state.records import Reader, Record, TopicPartition
 
 DECISIONS, DEAD_LETTERS = "decisions", "dead-letters"
-BATCH = 5_000
 DAY_MS = 86_400_000
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass
@@ -101,23 +99,14 @@ class _Reading:
     def read(self, reader: Reader, progress: Progress) -> _Found:
         inputs = doors.input_topics(self._settings)
         topics = (*inputs, DELIVERIES, INTERNAL, DECISIONS, DEAD_LETTERS)
-        partitions = [TopicPartition(topic, number) for topic in topics for number in reader.partitions(topic)]
+        partitions = partitions_of(reader, topics)
         beginnings, ends = reader.beginnings(partitions), reader.ends(partitions)
         origins = _origins(self._settings)
-        positions = {tp: max(beginnings[tp], origins.get(tp, 0)) for tp in partitions}
+        starts = {tp: max(beginnings[tp], origins.get(tp, 0)) for tp in partitions}
         self._note_what_is_gone(set(inputs), beginnings, origins)
-        start = sum(positions.values())
-        total = sum(ends.values()) - start
-        reader.assign(positions)
-        while any(positions[tp] < ends[tp] for tp in partitions):
-            for fetched in reader.poll(BATCH):
-                tp = TopicPartition(fetched.topic, fetched.partition)
-                positions[tp] = fetched.end
-                for record in self._hers(tp.topic, fetched.records):
-                    self._take(tp, record)
-            progress(sum(positions.values()) - start, total)
-            if any(positions[tp] < ends[tp] for tp in partitions):
-                reader.wait(0.05)
+        for fetched in scan(reader, starts, ends, progress):
+            for record in self._hers(fetched.topic, fetched.records):
+                self._take(TopicPartition(fetched.topic, fetched.partition), record)
         return self._found
 
     def _hers(self, topic: str, records: Iterable[Record]) -> Iterator[Record]:

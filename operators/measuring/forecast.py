@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import cast
 
-from river import time_series
-
 from operators.measuring.lift import Interval
 
 DAYS = 7
@@ -43,6 +41,8 @@ def forecast(daily: Sequence[float], weeks: int = 4, coverage: float = 0.9) -> l
 
 
 def _smoothed(daily: Sequence[float]) -> float:
+    from river import time_series  # here, since it takes as long to import as all commands together
+
     model = time_series.HoltWinters(alpha=SMOOTHING)  # type: ignore[no-untyped-call]
     for first in range(len(daily) % DAYS, len(daily), DAYS):
         model.learn_one(math.fsum(daily[first : first + DAYS]))  # type: ignore[no-untyped-call]

@@ -16,6 +16,8 @@ from operators.measuring.ratio import log_mixture
 ALPHA = 0.05
 CONCENTRATION = 100.0
 """Of the mixture over lifts: most sensitive to a ratio of about 0.8 to 1.25."""
+RATE_MAX = 0.5
+"""Up to which a high rate of buyers makes the interval narrower; beyond, small arms would deceive."""
 SHARPEST_AT = 10_000
 """The number of customers at which a difference of means is told most sharply; set before any data."""
 BUYERS_MIN = 20
@@ -39,12 +41,14 @@ def conversion_lift(treated: Outcomes, control: Outcomes, alpha: float = ALPHA) 
     probability n₁r / (n₁r + n₀), and which values of it the data refute is told by the sample-ratio test, inverted:
     no approximation for rare events, and the rate itself may change from day to day.  (M. Lindon and A. Malek,
     Anytime-valid inference for multinomial count data, NeurIPS 2022.)  The customers that came stand in for the
-    shares they were drawn with; given them, buyers spread less than at random, which makes the test stricter.
+    shares they were drawn with.  Given them, buyers spread less than at random, by a share 1 − rate of the variance
+    (as in a hypergeometric draw), so that many buyers in few customers weigh as much as more of them would.
     """
     if not treated.customers or not control.customers:
         return Interval(math.nan, -1.0, math.inf)
     odds = treated.customers / control.customers
-    low, high = _shares_not_refuted(treated.buyers, control.buyers, odds / (1 + odds), alpha)
+    weight = 1 / (1 - min(RATE_MAX, *(arm.buyers / (arm.customers + 1) for arm in (treated, control))))
+    low, high = _shares_not_refuted(weight * treated.buyers, weight * control.buyers, odds / (1 + odds), alpha)
     return Interval(
         _relative(treated.rate, control.rate),
         low / (1 - low) / odds - 1,
@@ -87,7 +91,7 @@ def _boundary(n: int, alpha: float) -> float:
     return math.sqrt(2 * inside / (n * n * squared) * math.log(math.sqrt(inside) / alpha))
 
 
-def _shares_not_refuted(ones: int, others: int, centre: float, alpha: float) -> tuple[float, float]:
+def _shares_not_refuted(ones: float, others: float, centre: float, alpha: float) -> tuple[float, float]:
     """The shares of ones against which the evidence is less than 1/α: an interval around ones / (ones + others)."""
     if not ones + others:
         return 0.0, 1.0
@@ -110,7 +114,7 @@ def _edge(is_refuted: Callable[[float], bool], inside: float, outside: float) ->
     return outside
 
 
-def _times_log(count: int, share: float) -> float:
+def _times_log(count: float, share: float) -> float:
     if not count:
         return 0.0
     return count * math.log(share) if share > 0 else -math.inf

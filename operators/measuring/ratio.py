@@ -35,14 +35,14 @@ def sample_ratio(counts: Sequence[int], shares: Sequence[float]) -> SampleRatio:
     return SampleRatio(math.exp(min(0.0, -log_e)), math.exp(min(700.0, log_e)))
 
 
-def log_evidence(counts: Sequence[int], shares: Sequence[float], concentration: float) -> float:
+def log_evidence(counts: Sequence[float], shares: Sequence[float], concentration: float) -> float:
     """Logarithm of the mixture's e-value against these shares, which add up to one."""
     return log_mixture(counts, shares, concentration) - math.fsum(
         count * math.log(share) for count, share in zip(counts, shares, strict=True)
     )
 
 
-def log_mixture(counts: Sequence[int], centre: Sequence[float], concentration: float) -> float:
+def log_mixture(counts: Sequence[float], centre: Sequence[float], concentration: float) -> float:
     """Log-likelihood of an order of these counts under Dirichlet(concentration · centre)."""
     parts = [
         math.lgamma(concentration * share + count) - math.lgamma(concentration * share)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from state import event_codec
 from state.decode import DEPTH_MAX, SIZE_MAX, Decoder, Rejected, peek, peek_customer, peek_time
-from state.events import Event, Identified, OrderCompleted, ProductAdded, Tracked
+from state.events import EmailOpened, Event, Identified, OrderCompleted, ProductAdded, Tracked
 from state.instants import format_instant, parse_instant
 from state.money import Money
 from tests.state.hostile import WRONG, Bad, bad, changed, fixed, good, raw
@@ -228,3 +228,20 @@ def test_a_product_is_the_same_however_untidily_it_is_written() -> None:
     assert told == decoded(event(properties=untidy))
     for unreadable in ({"product_id": ""}, {"product_id": "a\x00"}, {"product_id": "1", "cart_id": "a\x00"}):
         assert isinstance(decoded(event(properties=unreadable)), Rejected)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [{"properties": {"user_agent": "Mozilla/5.0"}}, {"context": {"userAgent": "Mozilla/5.0"}, "properties": {}}],
+)
+def test_who_opened_a_mail_is_told_by_the_provider_or_by_the_context(where: dict[str, Any]) -> None:
+    told = decoded(event(event="Email Opened", **where))
+    assert isinstance(told, EmailOpened)
+    assert told.user_agent == "Mozilla/5.0"
+
+
+@pytest.mark.parametrize("agent", [7, None, {"a": 1}, []])
+def test_an_open_with_a_strange_user_agent_is_an_open(agent: Any) -> None:
+    told = decoded(event(event="Email Opened", context={"userAgent": agent}))
+    assert isinstance(told, EmailOpened)
+    assert told.user_agent == ""

@@ -1,0 +1,253 @@
+"""One customer's share of a report: what she was sent, what she did with it, and what her orders came to.
+
+Two ways of crediting an order stand side by side.  *Last touch*: the marketing message that was sent, or opened or
+clicked by a person, last before it, within the window of its flow.  *Holdout*: nothing is credited to a message; what
+customers bought within the window of their first message is compared with what those bought who were held out at the
+same moment.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from operators.measuring.ledger import ALL, Ledger, Place
+from operators.measuring.orders import Order, settled
+from operators.measuring.people import by_people
+from operators.measuring.rows import AnyRow, Decided, Delivered, Drawn, Engaged, Ordered
+
+DAY_MS = 86_400_000
+WEEK_MS = 7 * DAY_MS
+MONDAY_MS = 3 * DAY_MS  # weeks begin on Mondays, time on a Thursday
+WINDOW_MS = 7 * DAY_MS
+ROWS_MAX = 100_000
+BEFORE_THE_HOLDOUT = frozenset({"flow_stopped", "no_address", "no_consent", "suppressed"})
+"""Reasons of guards that are asked before the holdout: who is stopped by them was never drawn."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """`windows`: by flow, how long after a message an order may be its doing (ms).  `clock`: up to when orders are
+    known, None where none are.  `delivers`: results of couriers are known, so only what was accepted is a touch.
+    `own_holdouts`: flows that hold out some of their own.  `experiments`: the flow that each stands in."""
+
+    windows: Mapping[str, int]
+    currency: str
+    clock: int | None
+    delivers: bool
+    own_holdouts: Set[str] = frozenset()
+    experiments: Mapping[str, str] = field(default_factory=dict)
+
+    def window(self, flow: str) -> int:
+        return self.windows.get(flow, WINDOW_MS)
+
+    @cached_property
+    def longest(self) -> int:
+        return max(WINDOW_MS, *self.windows.values(), 0)
+
+
+@dataclass(slots=True)
+class _Mail:
+    """A message, over all that was decided about it."""
+
+    first: Decided
+    last: Decided
+    sent_at: int | None = None
+    accepted_at: int | None = None
+    engaged: list[Engaged] = field(default_factory=list)
+    touches: list[int] = field(default_factory=list)
+    orders: int = 0
+
+
+def account(rows: Sequence[AnyRow], terms: Terms, ledger: Ledger) -> None:
+    """Add one customer, given all of hers in order of time."""
+    ledger.customers += 1
+    if len(rows) > ROWS_MAX:
+        ledger.cut += 1
+        rows = rows[:ROWS_MAX]
+    decided = [row for row in rows if isinstance(row, Decided)]
+    orders = settled(row for row in rows if isinstance(row, Ordered))
+    mails = _mails(decided, rows)
+    for mail in mails.values():
+        _count_mail(mail, ledger)
+    ledger.foreign_orders += sum(order.currency != terms.currency for order in orders)
+    touching = _touching(mails.values(), terms)
+    for order in orders:
+        _credit(order, touching, terms, ledger)
+    for mail in mails.values():
+        if mail.orders:
+            for place in _places(mail.first):
+                ledger.counts[place].converted += 1
+    marketing = [row for row in decided if row.marketing]
+    _assign(marketing, orders, terms, ledger)
+    _try_arms([row for row in rows if isinstance(row, Drawn)], marketing, orders, terms, ledger)
+
+
+def _mails(decided: Iterable[Decided], rows: Iterable[AnyRow]) -> dict[str, _Mail]:
+    mails: dict[str, _Mail] = {}
+    for row in decided:
+        mail = mails.setdefault(row.message_id, _Mail(row, row))
+        mail.last = row
+        if row.outcome == "send" and mail.sent_at is None:
+            mail.sent_at = row.at
+    for other in rows:
+        if isinstance(other, Delivered) and other.message_id in mails:
+            mails[other.message_id].accepted_at = other.at
+        elif isinstance(other, Engaged) and other.message_id in mails:
+            mails[other.message_id].engaged.append(other)
+    return mails
+
+
+def _count_mail(mail: _Mail, ledger: Ledger) -> None:
+    seen = [each for each in mail.engaged if each.what in ("opened", "clicked")]
+    people = [each for each, human in zip(seen, by_people(seen, mail.accepted_at), strict=True) if human]
+    whats = {each.what for each in mail.engaged}
+    by_person = {each.what for each in people}
+    mail.touches = [each.at for each in people]
+    clicked = "clicked" in by_person
+    opened = clicked or "opened" in by_person  # who follows a link has seen the mail
+    for place in _places(mail.first):
+        counts = ledger.counts[place]
+        if mail.sent_at is None:
+            counts.unsent[mail.last.reason] += 1
+            continue
+        counts.sent += 1
+        counts.accepted += mail.accepted_at is not None
+        counts.opened += opened
+        counts.clicked += clicked
+        counts.opened_by_machines += not opened and bool(seen)
+        counts.clicked_by_machines += not clicked and "clicked" in whats
+        counts.bounced += "bounced" in whats
+        counts.complained += "complained" in whats
+        counts.unsubscribed += "unsubscribed" in whats
+    if mail.sent_at is not None and mail.first.marketing:
+        for flow in (ALL, mail.first.flow):
+            ledger.days[flow, mail.sent_at // DAY_MS].sent += 1
+
+
+def _touching(mails: Iterable[_Mail], terms: Terms) -> list[tuple[int, str, _Mail]]:
+    """(when sent, id, mail) of those that an order can be credited to, in this order."""
+    return sorted(
+        (mail.sent_at, mail.first.message_id, mail)
+        for mail in mails
+        if mail.sent_at is not None and mail.first.marketing and (mail.accepted_at is not None or not terms.delivers)
+    )
+
+
+def _credit(order: Order, touching: Sequence[tuple[int, str, _Mail]], terms: Terms, ledger: Ledger) -> None:
+    """Give an order to the message that touched her last.  An order at the moment of a message came before it."""
+    best: tuple[int, int, str, _Mail] | None = None
+    for sent, id, mail in reversed(touching[: bisect_left(touching, (order.at,))]):
+        if sent + terms.longest < order.at:
+            break
+        if order.at <= sent + terms.window(mail.first.flow):
+            touched = max((at for at in mail.touches if sent <= at <= order.at), default=sent)
+            if best is None or (touched, sent, id) > best[:3]:
+                best = touched, sent, id, mail
+    if best is None:
+        return
+    mail = best[3]
+    mail.orders += 1
+    for place in _places(mail.first):
+        counts = ledger.counts[place]
+        counts.orders += 1
+        counts.revenue[order.currency] += order.minor
+    for flow in (ALL, mail.first.flow):
+        day = ledger.days[flow, order.at // DAY_MS]
+        day.orders += 1
+        day.revenue += order.minor if order.currency == terms.currency else 0
+
+
+def _assign(decided: Iterable[Decided], orders: Sequence[Order], terms: Terms, ledger: Ledger) -> None:
+    """Take part in the comparisons with the holdout: once in all marketing, and once per flow.
+
+    A flow's first message is the one at which it is seen whether she is held out, so it can be compared.  Later ones
+    cannot: they reach those whom the first did not move.
+    """
+    seen = set[Place]()
+    for row in decided:
+        if row.reason in BEFORE_THE_HOLDOUT or row.outcome == "replace":
+            continue
+        if Place() not in seen:
+            seen.add(Place())
+            _compare(Place(), row, row.held == "shop", orders, terms, ledger)
+        if Place(row.flow) in seen or (row.held == "shop" and row.flow in terms.own_holdouts):
+            continue  # whom the whole shop holds out is on neither side of a flow's own comparison
+        seen.add(Place(row.flow))
+        for place in (Place(row.flow), Place(row.flow, row.message)):
+            _compare(place, row, bool(row.held), orders, terms, ledger)
+        if row.experiment:
+            ledger.trials[Place(row.flow, ALL, row.experiment, row.arm)].add(held=False)
+
+
+def _try_arms(
+    drawn: Sequence[Drawn], decided: Iterable[Decided], orders: Sequence[Order], terms: Terms, ledger: Ledger
+) -> None:
+    """Take part in the comparison of arms, as drawn; where only decisions are known, from the first one in the arm."""
+    known = {row.experiment for row in drawn}
+    for row in drawn:
+        place = Place(terms.experiments.get(row.experiment, ALL), experiment=row.experiment)
+        _try_arm(place, row, row.arm, row.propensity, orders, terms, ledger)
+    for decision in decided:
+        if decision.experiment and decision.experiment not in known:
+            known.add(decision.experiment)
+            place = Place(decision.flow, experiment=decision.experiment)
+            _try_arm(place, decision, decision.arm, decision.propensity, orders, terms, ledger)
+
+
+def _try_arm(
+    place: Place,
+    row: Decided | Drawn,
+    arm: str,
+    propensity: float | None,
+    orders: Sequence[Order],
+    terms: Terms,
+    ledger: Ledger,
+) -> None:
+    arms = ledger.arms[place]
+    arms.drawn[arm] += 1
+    if propensity is not None:
+        arms.shares[arm] = propensity
+    did = _did(row.at, place.flow, orders, terms)
+    if did is not None:
+        arms.outcomes[arm].add(*did)
+
+
+def _compare(place: Place, row: Decided, held: bool, orders: Sequence[Order], terms: Terms, ledger: Ledger) -> None:
+    trial = ledger.trials[place]
+    trial.add(held)
+    did = _did(row.at, row.flow, orders, terms)
+    if did is not None:
+        trial.week((row.at + MONDAY_MS) // WEEK_MS)[held].add(*did)
+
+
+def _did(at: int, flow: str, orders: Sequence[Order], terms: Terms) -> tuple[bool, int, int] | None:
+    """Whether she bought within the window, what she spent in it, and before.  None while it is not over.
+
+    A window that is still open says less of those who came last, and differently so from day to day: waiting for
+    its end is what keeps a comparison valid whenever it is looked at.
+    """
+    end = at + terms.window(flow)
+    if terms.clock is None or end > terms.clock:
+        return None
+    bought, spent, before = False, 0, 0
+    for order in orders:
+        ours = order.minor if order.currency == terms.currency else 0
+        if order.at <= at:
+            before += ours
+        elif order.at <= end:
+            bought = True
+            spent += ours
+    return bought, spent, before
+
+
+def _places(row: Decided) -> list[Place]:
+    places = [Place(), Place(row.flow), Place(row.flow, row.message)]
+    if not row.marketing:
+        places = places[1:]
+    if row.experiment:
+        places.append(Place(row.flow, ALL, row.experiment, row.arm))
+        places.append(Place(row.flow, row.message, row.experiment, row.arm))
+    return places
