@@ -33,6 +33,7 @@ from state import decisions
 from state.decisions import Decision
 from state.instants import parse_instant
 from state.messages import Delivery
+from state.recommendations import TOPIC, Recommendation
 from state.records import TopicPartition
 
 FOLDER = Path(".local/demo")
@@ -44,6 +45,7 @@ PERIOD = 4 * DAY
 QUIET_SECONDS = 1.5
 READY_SECONDS_MAX, SETTLE_SECONDS_MAX, DRAIN_SECONDS_MAX = 90.0, 60.0, 60.0
 LINES_SHOWN = 8
+_recommendation = msgspec.json.Decoder(Recommendation).decode
 
 
 class DemoFailed(Exception):
@@ -87,7 +89,7 @@ def _demo(folder: Path, visitors: int) -> int:
     events = list(Shop(SEED, visitors, START, PERIOD).events())
     doors.make_topics(settings)
     print(f"A shop, {visitors:,} visitors, {PERIOD // DAY} days in {len(events) / PACE:.0f} seconds.")
-    print("Starting a worker, a courier, the HTTP doors and a mail server …", flush=True)
+    print("Starting a worker, a courier, the learner, the HTTP doors and a mail server …", flush=True)
     command = [sys.executable, "-c", "from flows.cli import main; main()", "run", "--config", str(config)]
     with (folder / "impuls.log").open("wb") as log:
         running = subprocess.Popen(command, stderr=log)
@@ -217,6 +219,8 @@ def _report(settings: Settings, config: Path, events: list[Happening], accepted:
     for (flow, outcome), count in sorted(counts.items()):
         print(f"  {'decisions: ' + flow + ', ' + outcome:<44}{count:>8,}")
     print(f"  {'mails accepted by the SMTP server':<44}{accepted:>8,}")
+    recommended = [made for made in map(_recommendation, _records(settings, TOPIC)) if made.message_id and made.items]
+    print(f"  {'mails that recommend what others went on to':<44}{len(recommended):>8,}")
     if latencies:
         p50, p99 = (latencies[min(len(latencies) - 1, int(len(latencies) * share))] for share in (0.5, 0.99))
         at = f"append → SMTP accepted, {len(latencies):,} due at once, {PACE}/s"
@@ -232,6 +236,11 @@ def _report(settings: Settings, config: Path, events: list[Happening], accepted:
     print(
         "\n" + "\n".join(f"  {line}" for line in (body.get_content() if body is not None else "").strip().splitlines())
     )
+    if recommended:
+        print(f"\nRecommended to {recommended[-1].customer}, as learnt in these days:\n")
+        for each in recommended[-1].items:
+            price = f"{each.price} {each.currency}" if each.price else ""
+            print(f"  {each.name:<32}{price:>14}   {each.reason}{': ' + each.because if each.because else ''}")
     customer = str(message["To"]).partition("@")[0]
     print(f"""
 Where to look next:
@@ -239,6 +248,7 @@ Where to look next:
   .venv/bin/impuls decisions --customer {customer} --config {config}
   .venv/bin/impuls explain {customer} --config {config}
   .venv/bin/impuls flows abandoned_cart
+  .venv/bin/impuls precompute --out {config.parent}/recommendations --config {config}
   flows/abandoned_cart.py, tests/flows/test_abandoned_cart.py, README.md""")
 
 
