@@ -6,11 +6,13 @@ from typing import Any
 
 from flows.abandoned_cart import abandoned_cart
 from flows.browse_abandonment import browse_abandonment
+from flows.post_purchase import post_purchase
+from flows.replenishment import replenishment
 from flows.welcome import welcome
 from flows.win_back import win_back
 from flows.windows import visit
 from operators.flow import Flow
 from operators.windows import Window
 
-FLOWS: list[Flow[Any]] = [abandoned_cart, welcome, browse_abandonment, win_back]
+FLOWS: list[Flow[Any]] = [abandoned_cart, welcome, browse_abandonment, post_purchase, replenishment, win_back]
 WINDOWS: list[Window] = [visit]

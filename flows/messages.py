@@ -9,8 +9,9 @@ from flows.windows import visit
 from operators.flow import Template, hours, recommend
 from state.carts import CartChanged
 from state.customer import Customer
-from state.events import Event, ProductViewed
+from state.events import Event, OrderCompleted, ProductViewed
 from state.money import Money
+from state.orders import ProductOrdered
 from state.products import Interest
 
 Content = Mapping[str, Any]
@@ -33,6 +34,35 @@ def cart_content(cart: CartChanged, customer: Customer) -> Content:
             ],
         },
     }
+
+
+def order_content(order: OrderCompleted, customer: Customer) -> Content:
+    return {
+        "first_name": customer.first_name,
+        "order": {
+            "order_id": order.order_id,
+            "currency": order.total.currency if order.total is not None else order.currency,
+            "total_minor": order.total.minor if order.total is not None else 0,
+            "lines": [
+                {"quantity": line.quantity, **shown(line.product_id, line.name, line.price, line.url, line.image_url)}
+                for line in order.products
+            ],
+        },
+    }
+
+
+def ordered_products(order: OrderCompleted, customer: Customer) -> Content:
+    return {
+        "first_name": customer.first_name,
+        "products": [
+            shown(line.product_id, line.name, line.price, line.url, line.image_url) for line in order.products
+        ],
+    }
+
+
+def ordered_product(ordered: ProductOrdered, customer: Customer) -> Content:
+    product = shown(ordered.product_id, ordered.name, ordered.price, ordered.url, ordered.image_url)
+    return {"first_name": customer.first_name, "products": [product]}
 
 
 def viewed_products(view: ProductViewed, customer: Customer) -> Content:
@@ -68,5 +98,9 @@ cart_last_call = Template("cart_last_call", cart_content, within=hours(12))
 welcome = Template("welcome", greeting)
 welcome_picks = Template("welcome_picks", greeting, recommends=recommend("discover", 4, at_least=0))
 browse_reminder = Template("browse_reminder", viewed_products, within=hours(12))
+order_thanks = Template("order_thanks", order_content, kind="transactional")
+review_request = Template("review_request", ordered_products)
+cross_sell = Template("cross_sell", greeting)
+replenish = Template("replenish", ordered_product)
 win_back = Template("win_back", greeting)
 win_back_offer = Template("win_back_offer", greeting)

@@ -78,8 +78,7 @@ def _run(steps: tuple[Step[Any], ...], journey: Journey, last_wait: str) -> Move
         step = ahead.pop()
         match step:
             case Wait():
-                until = step.local.next_after(now, journey.time_zone) if step.local else now + step.at_most_ms
-                return Moved(step.name, until, intents, tuple(drawn.values()))
+                return Moved(step.name, _end(step, journey), intents, tuple(drawn.values()))
             case Send():
                 name = step.template.name
                 ordinal = ordinals[name] = ordinals.get(name, 0) + 1
@@ -100,6 +99,22 @@ def _run(steps: tuple[Step[Any], ...], journey: Journey, last_wait: str) -> Move
             case _:
                 raise AssertionError(f"unknown step {step!r}")
     return Moved("", now, intents, tuple(drawn.values()))
+
+
+def _end(wait: Wait[Any], journey: Journey) -> int:
+    """When a wait that begins now is over at the latest."""
+    now = journey.now
+    if wait.local is not None:
+        return wait.local.next_after(now, journey.time_zone)
+    latest = now + wait.at_most_ms
+    if wait.moment is None:
+        return latest
+    try:
+        return max(now, min(wait.moment(journey.event, journey.customer), latest))
+    except Exception:
+        if journey.stopped:
+            return latest
+        raise
 
 
 def _place(template: Template[Any], last_wait: str, ordinals: dict[str, int]) -> str:

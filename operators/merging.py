@@ -19,6 +19,7 @@ from state.customer import EARLY_RESULTS_MAX, RECENT_IDS_MAX, Consent, Customer,
 from state.events import Event
 from state.ids import EVENT_HASH_BYTES
 from state.messages import Delivery
+from state.orders import BOUGHT_MAX, ORDERS_MAX, TIMES_MAX, Order
 from state.products import INTERESTS_MAX, WORDS_MAX, Interest
 
 
@@ -113,6 +114,23 @@ def _orders(known: Customer, other: Customer) -> None:
     known.last_added_at = max(known.last_added_at, other.last_added_at)
 
 
+def _bought(known: Customer, other: Customer) -> None:
+    """As if all had been ordered under the known id; the next order sees the rhythm of both."""
+    orders = dict(other.orders_by_id)
+    for order_id, mine in known.orders_by_id.items():
+        hers = orders.pop(order_id, Order())
+        done = [at for at in (mine.completed_at, hers.completed_at) if at]
+        orders[order_id] = Order(min(done, default=0), max(mine.undone_at, hers.undone_at))
+    known.orders_by_id = dict(list(orders.items())[-ORDERS_MAX:])
+    bought = {
+        product: sorted([*times, *known.bought.get(product, ())])[-TIMES_MAX:]
+        for product, times in other.bought.items()
+    }
+    both = {**known.bought, **bought}
+    newest = sorted(both.items(), key=lambda entry: (entry[1][-1], entry[0]))
+    known.bought = dict(newest[-BOUGHT_MAX:])
+
+
 def _stage(known: Customer, other: Customer) -> None:
     known.stage = known.stage or other.stage
 
@@ -176,6 +194,7 @@ _RULES: tuple[Callable[[Customer, Customer], None], ...] = (
     _suppressed,
     _devices,
     _orders,
+    _bought,
     _stage,
     _interests,
     _told,

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from operators import carts, products
+from operators import carts, orders, products
 from state import events as ev
 from state.customer import Consent, Customer
 from state.events import Event
 from state.ids import Ids
+from state.orders import ProductOrdered
 
 ALL = "*"
 _SOFT = ("soft", "transient", "temporary", "undetermined", "block")
@@ -40,11 +41,12 @@ def observe(customer: Customer, event: Event, ids: Ids, folds: Folds) -> tuple[E
 
 
 def folds_for(listens: Callable[[type[Event]], object], *, recommends: bool = False) -> Folds:
-    """What these flows need to know of each kind of event; products are remembered only for those who ask."""
+    """What these flows need to know of each kind of event; products and orders are remembered for those who ask."""
     found = dict(_FOLDS)
-    if recommends or listens(ev.ProductViewed):
-        for kind, fold in _INTERESTS.items():
-            found[kind] = _both(found[kind], fold) if kind in found else fold
+    for kinds, folds in _ON_DEMAND:
+        if any(map(listens, kinds)) or (recommends and folds is _INTERESTS):
+            for kind, fold in folds.items():
+                found[kind] = _both(found[kind], fold) if kind in found else fold
     return found
 
 
@@ -160,3 +162,14 @@ _INTERESTS: dict[type[Event], Fold] = {
     ev.ProductAdded: products.carted,
     ev.ProductRemoved: products.carted,
 }
+
+_ORDERS: dict[type[Event], Fold] = {
+    ev.OrderCompleted: orders.completed,
+    ev.OrderCancelled: orders.undone,
+    ev.OrderRefunded: orders.undone,
+}
+
+_ON_DEMAND: tuple[tuple[tuple[type[Event], ...], dict[type[Event], Fold]], ...] = (
+    ((ev.ProductViewed,), _INTERESTS),
+    ((ev.OrderCancelled, ev.OrderRefunded, ProductOrdered), _ORDERS),
+)

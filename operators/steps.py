@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from operators.faults import FlowError
 from operators.local_time import LocalTime
@@ -26,6 +26,8 @@ E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
 
 Condition = Callable[[E, Customer], bool]
 Content = Callable[[E, Customer], Mapping[str, Any]]
+Moment = Callable[[E, Customer], int]
+"""A moment of event time, in milliseconds since 1970 as `event.at` is."""
 
 
 UNSAID: Mapping[str, Any] = {"unsaid": True}
@@ -135,13 +137,14 @@ class Send(Step[E_contra]):
 
 @dataclass(frozen=True)
 class Wait(Step[E_contra]):
-    """A rest: for a time, until an event comes (at most so long), or until a local hour."""
+    """A rest: for a time, until an event comes or a computed moment (at most so long), or until a local hour."""
 
     name: str
     at_most: timedelta
     until: Trigger[Event] | None = None
     local: LocalTime | None = None
     or_else: tuple[Step[E_contra], ...] = ()
+    moment: Callable[[Any, Customer], int] | None = field(default=None, metadata=UNSAID)
 
     @cached_property
     def at_most_ms(self) -> int:
@@ -190,9 +193,20 @@ def wait(name: str, duration: timedelta) -> Step[Event]:
     return Wait(name, duration)
 
 
-def wait_until(name: str, local: LocalTime) -> Step[Event]:
-    """Rest until the next such moment in the customer's zone: `wait_until("morning", at(9))`."""
-    return Wait(name, local.longest, local=local)
+@overload
+def wait_until(name: str, then: LocalTime) -> Step[Event]: ...
+@overload
+def wait_until(name: str, then: Moment[E], *, at_most: timedelta) -> Step[E]: ...
+def wait_until(name: str, then: LocalTime | Moment[E], *, at_most: timedelta = timedelta(0)) -> Step[Any]:
+    """Rest until the next such moment in the customer's zone: `wait_until("morning", at(9))`.
+
+    Or until the moment that a function of event and customer names, not longer than `at_most`; one that has passed
+    ends the wait at once.
+    """
+    if isinstance(then, LocalTime):
+        return Wait(name, then.longest, local=then)
+    named(then, f'wait_until("{name}", …)')
+    return Wait(name, at_most, moment=then)
 
 
 def wait_for(name: str, event: Trigger[Event], *, within: timedelta, or_else: Sequence[Step[E]] = ()) -> Step[E]:

@@ -25,6 +25,7 @@ What = Literal[
     "not_taken",
     "condition",
     "arm",
+    "moment",
     "entered",
     "restarted",
     "not_entered",
@@ -114,7 +115,9 @@ class Trace:
 
 
 def _is_of_steps(entry: Entry, flow: str) -> bool:
-    return entry.flow == flow and (entry.what == "arm" or (entry.what == "condition" and entry.role == "split"))
+    return entry.flow == flow and (
+        entry.what in ("arm", "moment") or (entry.what == "condition" and entry.role == "split")
+    )
 
 
 def to_json(entry: Entry) -> bytes:

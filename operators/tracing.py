@@ -201,7 +201,7 @@ class TracingEngine(Engine):
         went_well = super()._guarded(turn, flow, fact, at, transition)
         if not went_well:
             self._entering = None
-            entries[start:] = [each for each in entries[start:] if each.what in ("condition", "arm", "guard")]
+            entries[start:] = [each for each in entries[start:] if each.what in ("condition", "arm", "moment", "guard")]
             what_for = _passage(at) if isinstance(at, Passage) else {"flow": flow.name, "subject": fact.subject}
             self.trace.add("flow_error", **what_for, name=event_name(fact), detail=turn.effects.faults[-1].error)
         return went_well

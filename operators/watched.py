@@ -17,6 +17,7 @@ from operators.trace import Trace
 from state.customer import Customer
 
 Condition = Callable[[Any, Customer], bool]
+Moment = Callable[[Any, Customer], int]
 
 
 def watched(program: Program, trace: Trace) -> Program:
@@ -49,7 +50,8 @@ class _Watch:
         match step:
             case Wait():
                 until = None if step.until is None else self._trigger(step.until, "wait for")
-                return replace(step, until=until, or_else=self._steps(step.or_else))
+                moment = None if step.moment is None else self._moment(step.moment)
+                return replace(step, until=until, moment=moment, or_else=self._steps(step.or_else))
             case Split():
                 cases = tuple((self._condition(test, "split"), self._steps(branch)) for test, branch in step.cases)
                 return replace(step, cases=cases, otherwise=self._steps(step.otherwise))
@@ -79,6 +81,17 @@ class _Watch:
                 raise
             self._tell(name, role, bool(value), "")
             return value
+
+        return watching
+
+    def _moment(self, moment: Moment) -> Moment:
+        name = named(moment, "wait_until")
+
+        @functools.wraps(moment)
+        def watching(event: Any, customer: Customer) -> int:
+            then = moment(event, customer)
+            self._trace.add("moment", flow=self._flow.name, name=name, until=then)
+            return then
 
         return watching
 

@@ -14,6 +14,7 @@ from state.aliases import Alias, Joined
 from state.carts import Cart
 from state.ids import EVENT_HASH_BYTES
 from state.messages import Delivery
+from state.orders import Order
 from state.passages import NEVER, Passage, Pending
 from state.products import Interest
 
@@ -97,6 +98,8 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     known: bool = False  # some event had her id as a userId: she is never taken for an anonymous one
     joined: Joined | None = None  # the anonymous ids that became her
     alias: Alias | None = None  # whose she is, where she was anonymous
+    orders_by_id: dict[str, Order] = {}  # the one told of last at the end
+    bought: dict[str, list[int]] = {}  # when each product was ordered, the one ordered last at the end
 
     def consent(self, channel: str, topic: str) -> Consent | None:
         return self.consents.get(f"{channel}/{topic}")
@@ -113,6 +116,11 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
         return self.told.get(template, 0) > since or any(
             each.template == template and not each.awaiting for each in self.pending
         )
+
+    def undid(self, order_id: str, since: int) -> bool:
+        """Whether this order was cancelled or refunded at this moment or later, as far as we were told."""
+        order = self.orders_by_id.get(order_id)
+        return order is not None and order.undone_at >= since
 
     def has_seen(self, event_hash: bytes) -> bool:
         """Whether an event with this hash is among the recent ones."""

@@ -124,7 +124,7 @@ class OrderLine(msgspec.Struct, gc=False, frozen=True, array_like=True):
 
 
 class OrderEvent(Event, frozen=True, kw_only=True, array_like=True, tag="order"):
-    """Something about one order.  `total` is as stated, else the sum of the products."""
+    """Something about one order, or without an id about itself.  `total` is as stated, else the sum of the products."""
 
     order_id: str = ""
     cart_id: str = ""
@@ -135,7 +135,7 @@ class OrderEvent(Event, frozen=True, kw_only=True, array_like=True, tag="order")
 
     @property
     def subject(self) -> str:
-        return self.order_id
+        return self.order_id or self.id
 
 
 class CheckoutStarted(OrderEvent, frozen=True, kw_only=True, array_like=True, tag="checkout"):

@@ -10,7 +10,7 @@ import msgspec
 from state.messages import Channel, Kind
 
 NEVER = 1 << 62
-PASSAGES_MAX = 200  # of one customer
+PASSAGES_MAX = 500  # of one customer; some order ten times a day, and each order has a passage
 
 EVENT_CLOCK = 0
 WALL_CLOCK = 1

@@ -160,6 +160,10 @@ def _arm(entry: Entry, _: Timeline) -> Text:
     return Text(f"    experiment {entry.name}: arm {entry.detail} ({entry.reason})")
 
 
+def _moment(entry: Entry, timeline: Timeline) -> Text:
+    return Text(f"    {entry.name} is {timeline.when(entry.until)}")
+
+
 def _decision(entry: Entry, timeline: Timeline) -> Text:
     style = _OUTCOME_STYLES.get(entry.outcome, "")
     until = f" until {timeline.when(entry.until)}" if entry.until else ""
@@ -211,6 +215,7 @@ _TELLERS: dict[str, Callable[[Entry, Timeline], Text]] = {
     "not_taken": _saying("{name} is in the log and not yet taken in by a worker", "yellow"),
     "condition": _condition,
     "arm": _arm,
+    "moment": _moment,
     "entered": _saying("entered", "bold"),
     "restarted": _saying("started over", "bold"),
     "not_entered": _saying("did not enter{also}", "dim"),

@@ -55,8 +55,20 @@ removed = st.builds(
     st.sampled_from([None, 0, 1, 2]),
     carts,
 )
+orders = st.sampled_from(["", "", "o1", "o2", "o3", "o4", "o5", "o6"])
 ordered = st.builds(
-    lambda cart: track("Order Completed", order_id="o", cart_id=cart), st.sampled_from(["", "", "k1", "k2", "k9"])
+    lambda order, cart, bought: track(
+        "Order Completed",
+        order_id=order,
+        cart_id=cart,
+        products=[{"product_id": product} for product in bought],
+    ),
+    orders,
+    st.sampled_from(["", "", "k1", "k2", "k9"]),
+    st.lists(products, max_size=3),
+)
+undone = st.builds(
+    lambda name, order: track(name, order_id=order), st.sampled_from(["Order Cancelled", "Order Refunded"]), orders
 )
 words = st.one_of(
     st.sampled_from([identify("anna@example.com"), identify(None), identify("")]),
@@ -68,7 +80,7 @@ words = st.one_of(
     ),
 )
 seen = st.builds(lambda product: track("Product Viewed", product_id=product), products)
-happenings = st.one_of(added, added, added, removed, ordered, words, seen)
+happenings = st.one_of(added, added, added, removed, ordered, undone, words, seen)
 
 
 @st.composite

@@ -15,6 +15,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 HOUR = 3_600_000
@@ -188,8 +189,46 @@ def win_back(mine: list[Timed], end: int, _: str) -> Iterator[Told]:
                 yield message, at + after * DAY, *objection(mine, at + after * DAY)
 
 
-def objection(mine: list[Timed], due: int, after: int | None = None) -> tuple[str, str]:
-    """What speaks against a marketing mail at this moment: no address, or no consent."""
+def post_purchase(mine: list[Timed], end: int, _: str) -> Iterator[Told]:
+    entered: dict[str, list[tuple[int, int, int]]] = defaultdict(list)  # by order: since, as which event, until
+    undone: dict[str, int] = {}
+    for n, (at, event) in enumerate(mine):
+        order = event.get("properties", {}).get("order_id") or f"of {event['messageId']}"
+        running = entered[order][-1] if entered[order] and at <= entered[order][-1][2] else None
+        if event.get("event") in ("Order Cancelled", "Order Refunded"):
+            undone[order] = at
+            if running:
+                entered[order][-1] = (running[0], running[1], at - 1)
+        elif event.get("event") == "Order Completed" and not running and undone.get(order, -1) < at:
+            entered[order].append((at, n, at + 30 * DAY))
+    for passages in entered.values():
+        for at, n, until in passages:
+            yield "order_thanks", at, *objection(mine, at, n, marketing=False)
+            for after, message in ((14, "review_request"), (30, "cross_sell")):
+                if at + after * DAY <= min(until, end):
+                    yield message, at + after * DAY, *objection(mine, at + after * DAY)
+
+
+def replenishment(mine: list[Timed], end: int, _: str) -> Iterator[Told]:
+    known: set[str] = set()
+    bought: dict[str, list[int]] = defaultdict(list)
+    for at, event in mine:
+        props = event.get("properties", {})
+        if event.get("event") == "Order Completed" and not (props.get("order_id") and props["order_id"] in known):
+            known.add(props.get("order_id") or "")
+            for product in {line["product_id"] for line in props.get("products") or ()}:
+                bought[product].append(at)
+    for times in bought.values():
+        for n in range(2, len(times)):
+            interval = median(then - before for before, then in pairwise(times[: n + 1]))
+            due = times[n] + int(interval) - 3 * DAY
+            quiet_until = times[n + 1] if n + 1 < len(times) else end + 1
+            if interval > 3 * DAY and due < quiet_until and due <= end:
+                yield "replenish", due, *objection(mine, due)
+
+
+def objection(mine: list[Timed], due: int, after: int | None = None, *, marketing: bool = True) -> tuple[str, str]:
+    """What speaks against a mail at this moment: no address, or no consent to marketing."""
     email, agreed = "", False
     for n, (at, event) in enumerate(mine):
         if at > due or (after is not None and n > after):
@@ -204,12 +243,14 @@ def objection(mine: list[Timed], due: int, after: int | None = None) -> tuple[st
             agreed = agreed and not (channel in (None, "", "email") and topic in (None, "", "marketing"))
     if not email:
         return "skip", "no_address"
-    return ("send", "") if agreed else ("skip", "no_consent")
+    return ("send", "") if agreed or not marketing else ("skip", "no_consent")
 
 
 FLOWS: dict[str, Callable[[list[Timed], int, str], Iterable[Told]]] = {
     "abandoned_cart": abandoned_cart,
     "welcome": welcome,
     "browse_abandonment": browse_abandonment,
+    "post_purchase": post_purchase,
+    "replenishment": replenishment,
     "win_back": win_back,
 }

@@ -23,7 +23,7 @@ from flows.catalog import load, template_texts
 from operators.program import templates as templates_of
 from state.carts import CartChanged, Line
 from state.customer import Customer, Traits
-from state.events import Event
+from state.events import Event, OrderCompleted, OrderLine
 from state.money import Money
 from tests.connectors.couriers import message
 from tests.connectors.mail_servers import Mailbox, mail_server, settings
@@ -31,8 +31,9 @@ from tests.connectors.mail_servers import Mailbox, mail_server, settings
 FOLDER = Path(flows.__file__ or "").parent / "templates"
 TEMPLATES = Templates.load(FOLDER)
 CARTS = ("cart_reminder", "cart_reminder_2", "cart_offer", "cart_last_call")
-PRODUCTS = ("browse_reminder",)
-ALL = (*CARTS, *PRODUCTS, "welcome", "welcome_picks", "win_back", "win_back_offer")
+ORDERS = ("order_thanks",)
+PRODUCTS = ("browse_reminder", "review_request", "replenish")
+ALL = (*CARTS, *ORDERS, *PRODUCTS, "welcome", "welcome_picks", "win_back", "win_back_offer", "cross_sell")
 LOCALES = ("en-GB", "pl-PL")
 HTML_BYTES_MAX = 90_000  # Gmail cuts mails at 102 kB
 
@@ -55,6 +56,14 @@ def cart(lines: tuple[Line, ...] = LINES) -> CartChanged:
     return CartChanged(id="e1", customer="c1", at=0, cart_id="k1", lines=lines, currency="PLN")
 
 
+def order(lines: tuple[Line, ...] = LINES) -> OrderCompleted:
+    products = [
+        OrderLine(each.product_id, each.quantity, each.price, each.name, url=each.url, image_url=each.image_url)
+        for each in lines
+    ]
+    return OrderCompleted(id="e1", order_id="o1", total=Money(39998, "PLN"), currency="PLN", products=tuple(products))
+
+
 def customer(first_name: str = "Łucja") -> Customer:
     return Customer(id="c1", traits=Traits(first_name=first_name))
 
@@ -63,6 +72,8 @@ def content(name: str, first_name: str = "Łucja", lines: tuple[Line, ...] = LIN
     given: dict[str, Any] = dict(messages.greeting(Event(id="e1", customer="c1"), customer(first_name)))
     if name in CARTS:
         given |= messages.cart_content(cart(lines), customer(first_name))
+    if name in ORDERS:
+        given |= messages.order_content(order(lines), customer(first_name))
     if name in PRODUCTS:
         given["products"] = [
             messages.shown(line.product_id, line.name, line.price, line.url, line.image_url) for line in lines
@@ -131,7 +142,7 @@ def test_without_a_name_the_sentences_still_read_well(name: str, locale: str, fi
     assert "evil" not in rendered.subject + rendered.text + (rendered.html or "")
 
 
-@pytest.mark.parametrize("name", CARTS)
+@pytest.mark.parametrize("name", [*CARTS, *ORDERS])
 def test_prices_and_links_are_the_products_own(name: str) -> None:
     text = render(name, "pl-PL").text.replace("\xa0", " ")
     assert "2 × 199,99 zł" in text
@@ -175,14 +186,14 @@ def test_in_html_only_web_addresses_are_links_and_every_image_has_a_text(name: s
     assert found.without_alt == 0
 
 
-@pytest.mark.parametrize("name", [*CARTS, *PRODUCTS])
+@pytest.mark.parametrize("name", [*CARTS, *ORDERS, *PRODUCTS])
 def test_products_names_are_text_and_not_html(name: str) -> None:
     html = render(name, "pl-PL").html or ""
     assert "<zimowe>" not in html
     assert "Buty &lt;zimowe&gt;" in html
 
 
-@pytest.mark.parametrize("name", CARTS)
+@pytest.mark.parametrize("name", [*CARTS, *ORDERS])
 @pytest.mark.parametrize(("locale", "more"), [("en-GB", "and 92 more"), ("pl-PL", "i jeszcze 92")])
 def test_a_cart_of_a_hundred_products_is_still_a_mail(name: str, locale: str, more: str) -> None:
     hundred = tuple(

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from flows.abandoned_cart import abandoned_cart
+from flows.post_purchase import post_purchase
+from flows.replenishment import replenishment
 from flows.welcome import welcome
 from operators.flow import (
     Flow,
@@ -34,7 +36,9 @@ from state.events import (
     ConsentGranted,
     ConsentWithdrawn,
     Event,
+    OrderCancelled,
     OrderCompleted,
+    OrderLine,
     ProductAdded,
     ProductRemoved,
     ProductViewed,
@@ -79,6 +83,8 @@ HAPPENINGS: list[Event] = [
     ProductRemoved(product_id="p2", cart_id="k0"),
     OrderCompleted(order_id="o1", cart_id="k1"),
     OrderCompleted(order_id="o2"),
+    OrderCompleted(products=(OrderLine("p1"), OrderLine("p2"))),
+    OrderCancelled(order_id="o1"),
     ProductViewed(product_id="p1", category="shoes"),
     ProductViewed(product_id="p2", category="hats"),
     ConsentGranted(channel="email", topic="marketing"),
@@ -97,7 +103,7 @@ def history(seed: int) -> Simulation:
         min_gap=chance.choice([0, 3_600_000]),
         holdout_percent=chance.choice([0, 20]),
     )
-    life = simulate(abandoned_cart, welcome, looked_at_shoes).under(rules)
+    life = simulate(abandoned_cart, welcome, looked_at_shoes, post_purchase, replenishment).under(rules)
     life = life.without_consent() if chance.random() < 0.3 else life
     for _ in range(chance.randint(3, 15)):
         life = life.at(minutes(chance.randint(0, 5000)), chance.choice(HAPPENINGS))

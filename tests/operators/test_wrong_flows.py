@@ -27,6 +27,7 @@ from operators.flow import (
     split,
     wait,
     wait_for,
+    wait_until,
     when,
 )
 from operators.program import Program
@@ -81,6 +82,10 @@ def other_content(_: CartChanged, __: Customer) -> Mapping[str, Any]:
 
 def likes(_: CartChanged, __: Customer) -> bool:
     return True
+
+
+def payday(cart: CartChanged, _: Customer) -> int:
+    return cart.at
 
 
 hello = Template("hello", content)
@@ -147,6 +152,15 @@ FAULTS: dict[str, tuple[Callable[[], object], str]] = {
     "a lambda for a condition": (
         lambda: flow(split(when(lambda _, __: True, send(hello)))),
         "when(…): a condition without a name cannot be explained or drawn. Write it as a function with a name.",
+    ),
+    "a lambda for a moment": (
+        lambda: flow(wait_until("payday", lambda cart, __: cart.at, at_most=days(31)), send(hello)),
+        'wait_until("payday", …): a condition without a name cannot be explained or drawn. Write it as a function with '
+        "a name.",
+    ),
+    "a moment at no time at all": (
+        lambda: flow(wait_until("payday", payday, at_most=hours(0)), send(hello)),
+        'carts.steps[0]: wait "payday" must last longer than nothing, got 0:00:00.',
     ),
     "a lambda for a content": (
         lambda: Template("hello", lambda _, __: {}),
