@@ -16,6 +16,7 @@ import msgspec
 from operators.counts import Parked
 from operators.flow import Flow
 from operators.program import Program
+from operators.trials import is_shadow
 from state.event_codec import KINDS
 from state.files import write_whole
 
@@ -39,7 +40,8 @@ def check(program: Program, parked: Parked, folder: Path) -> None:
     before = forms(folder)
     if lost := left_behind(program, parked, before):
         raise ParkedNowhere("\n  ".join(["Customers are parked where no flow goes on:", *lost]))
-    now = {flow.name: _form(flow, _inside(parked, flow.name), before.get(flow.name)) for flow in program.flows}
+    present = [flow for flow in program.flows if not is_shadow(flow.name)]
+    now = {flow.name: _form(flow, _inside(parked, flow.name), before.get(flow.name)) for flow in present}
     if now != before:
         write_whole(folder / FILE, json.dumps(msgspec.to_builtins(now), indent=1))
 
@@ -49,7 +51,7 @@ def left_behind(program: Program, parked: Parked, before: Mapping[str, Form]) ->
     waits = [
         f'{count} at wait "{wait}" of {fault}'
         for (name, wait), count in sorted(parked.items())
-        if count > 0 and (fault := _no_wait(program, name, wait))
+        if count > 0 and not is_shadow(name) and (fault := _no_wait(program, name, wait))
     ]
     changed = (
         fault
@@ -77,7 +79,8 @@ def _no_wait(program: Program, name: str, wait: str) -> str:
     flow = program.by_name.get(name)
     if flow is None:
         return f'flow "{name}", which is gone: {_CLOSED}'
-    if flow.find_wait(wait) is not None:
+    canary = program.canaries.get(name)
+    if flow.find_wait(wait) is not None or (canary is not None and canary.find_wait(wait) is not None):
         return ""
     return (
         f'flow "{name}", which has no such wait: write renamed={{"{wait}": "…"}} '

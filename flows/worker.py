@@ -24,6 +24,7 @@ from flows.worker_rules import rules_of
 from flows.worker_stops import stopped_flows
 from operators import balance, dataflow
 from operators.breaker import Breaker
+from operators.comparison import Trials
 from operators.engine import Engine
 from operators.host import Publisher, Stop
 from operators.inputs import DELIVERIES, OURS
@@ -59,6 +60,7 @@ class Worker:
     def __init__(self, settings: Settings, catalog: Catalog, place: Place) -> None:
         self._settings, self._place = settings, place
         self._program = catalog.program
+        self._trials = Trials(self._program)
         self._ids = Ids(load_or_make(settings.secret_file))
         self._power = settings.durability == "power"
         self._resources = Resources.open(
@@ -229,6 +231,7 @@ class Worker:
             for (flow, wait), customers in list(shard.residents.parked.items()):
                 parked[f"{flow}/{wait}"] = parked.get(f"{flow}/{wait}", 0) + customers
         clocks = [shard.clock.now for shard in shards]
+        tallies = together(shard.tallies.counts for shard in shards)
         return {
             "shards": len(shards),
             "watermarks": lowest,
@@ -242,7 +245,8 @@ class Worker:
             and all(clock is not None for clock in clocks)
             and all(s.clock.settled for s in shards),
             "parked": parked,
-            "experiments": balance.seen(self._program, together(shard.tallies.counts for shard in shards)),
+            "experiments": balance.seen(self._program, tallies),
+            "trials": self._trials.seen(tallies),
             "timers": sum(shard.residents.timers for shard in shards),
             "in_flight": self._publisher.in_flight,
             "outbox": sum(shard.outbox.count for shard in shards),

@@ -13,6 +13,7 @@ from operators.experiments import Drawn, shares
 from operators.measuring.ratio import sample_ratio
 from operators.program import Program, experiments
 from operators.tallies import Key
+from operators.trials import is_shadow
 
 ALPHA = 0.001
 """However often one looks: so seldom is a sound experiment ever called unbalanced."""
@@ -31,17 +32,22 @@ def words(shares: Iterable[tuple[str, float]]) -> str:
 
 
 def seen(program: Program, counts: Mapping[Key, int]) -> Seen:
-    """The experiments of these flows, with the customers that got each arm under the present shares."""
-    return {
-        step.name: {
-            "shares": dict(shares(step)),
-            "customers": {
-                arm.name: counts.get(("arm", step.name, words(shares(step)), arm.name), 0) for arm in step.arms
-            },
-        }
-        for flow in program.flows
-        for step in experiments(flow.steps)
-    }
+    """The experiments of these flows, with the customers that got each arm under the present shares.
+
+    Where a canary has other arms or shares, they stand beside the present ones.
+    """
+    found: Seen = {}
+    for flow in sorted(program.all, key=lambda flow: flow.trial is not None):
+        if is_shadow(flow.name):
+            continue
+        for step in experiments(flow.steps):
+            told: dict[str, dict[str, float]] = {"shares": dict(shares(step)), "customers": {}}
+            for name, _ in shares(step):
+                told["customers"][name] = counts.get(("arm", step.name, words(shares(step)), name), 0)
+            before = found.setdefault(step.name, told)
+            if before["shares"] != told["shares"]:
+                found[f"{step.name} (canary)"] = told
+    return found
 
 
 def judged(told: Iterable[Seen]) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ def told(flow: Flow[Any], version: str = "") -> str:
     """A flow in words, one line a step."""
     head = f"{flow.name} ({version})" if version else flow.name
     notes = [
+        f"on trial beside the present version: {flow.trial}" if flow.trial else "",
         f"per {flow.per.__name__}" if flow.per is not Event else "",
         "each entering event starts it again" if flow.restart else "",
         f"priority {flow.priority}" if flow.priority else "",

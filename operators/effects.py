@@ -13,6 +13,8 @@ from state.events import Event
 from state.messages import Message
 from state.words import AnyWord
 
+Mark = tuple[int, int, int, int]
+
 
 @dataclass(slots=True)
 class FlowFault:
@@ -32,17 +34,19 @@ class Effects(msgspec.Struct):
     messages: list[Message] = []
     faults: list[FlowFault] = []
     drawn: list[Drawn] = []  # arms that customers got for good
+    entered: list[tuple[str, str]] = []  # flow and version
     words: list[AnyWord] = []  # for the shards of her other ids
     refused: list[str] = []  # claims of hers that were refused at once: why
     lost: int = 0  # messages nobody told the result of before they expired
 
-    def mark(self) -> tuple[int, int, int]:
-        return len(self.decisions), len(self.messages), len(self.drawn)
+    def mark(self) -> Mark:
+        return len(self.decisions), len(self.messages), len(self.drawn), len(self.entered)
 
-    def take_back(self, mark: tuple[int, int, int]) -> None:
+    def take_back(self, mark: Mark) -> None:
         del self.decisions[mark[0] :]
         del self.messages[mark[1] :]
         del self.drawn[mark[2] :]
+        del self.entered[mark[3] :]
 
 
 def told(error: Exception) -> str:

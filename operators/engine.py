@@ -24,6 +24,8 @@ from operators.observe import folds_for, observe
 from operators.program import Program
 from operators.results import early_results, never_told, settle
 from operators.sending import Sending, Turn
+from operators.trials import canary_name
+from operators.versions import Versions
 from state import customer as customers
 from state import event_codec
 from state.aliases import Coming
@@ -72,9 +74,11 @@ class Engine:
         self._breaker = breaker
         self._folds = folds_for(program.listening, recommends=recommends)
         self._sending = Sending(program, rules, ids, breaker, clock=clock, sends=sends)
-        self._graces = {
-            flow.name: round(flow.grace.total_seconds() * 1000) if flow.grace else 0 for flow in program.flows
-        }
+        self._versions = Versions(program, ids, breaker)
+        self._graces: dict[str, int] = {}
+        for flow in program.all:
+            grace = round(flow.grace.total_seconds() * 1000)
+            self._graces[flow.name] = max(grace, self._graces.get(flow.name, 0))
         self._some_wait_longer = any(self._graces.values())
         self.links = links
         self.meeting = Meeting(links, self._first, self._graces)
@@ -117,7 +121,8 @@ class Engine:
                 self.hear(turn, flow, fact, correction=fact.id != event.id)
 
     def hear(self, turn: Turn, flow: Flow[Any], fact: Event, *, correction: bool = False) -> None:
-        """Move one customer through one flow because of one fact."""
+        """Move one customer through one flow, by her version of it, because of one fact."""
+        flow = self._versions.at(flow.name, turn.customer.id) or flow
         if correction:
             _correct(turn.customer, flow, fact)
             return
@@ -250,12 +255,12 @@ class Engine:
     def _first(self, customer: Customer) -> tuple[Passage | Pending | None, int]:
         """Who is woken first: by moment, then priority, then who came earlier."""
         found: list[tuple[int, int, int, str, Passage | Pending]] = [
-            (each.until, -self._priority(each.flow), each.entered_at, each.id, each)
+            (each.until, -self._priority(customer, each), each.entered_at, each.id, each)
             for each in customer.passages
             if not each.set_aside and each.flow in self._program.by_name and not self._rests(each.flow)
         ]
         found += [
-            (each.due, -self._priority(each.flow), each.entered_at, each.message_id, each)
+            (each.due, -self._priority(customer, each), each.entered_at, each.message_id, each)
             for each in customer.pending
             if each.clock == EVENT_CLOCK and not each.set_aside
         ]
@@ -281,27 +286,28 @@ class Engine:
                 for each in customer.passages
             ]
 
-    def _priority(self, flow: str) -> int:
-        found = self._program.by_name.get(flow)
-        return found.priority if found else 0
+    def _priority(self, customer: Customer, each: Passage | Pending) -> int:
+        flow = self._versions.at(each.flow, customer.id, each.wait)
+        return flow.priority if flow else 0
 
     def _hear(self, turn: Turn, flow: Flow[Any], fact: Event) -> None:
         customer = turn.customer
         lenient = flow.name in self._breaker.stopped
         for passage in [each for each in customer.passages if each.flow == flow.name]:
+            version = self._versions.at(flow.name, customer.id, passage.wait) or flow
             if not _concerns(flow, fact, passage.subject) or fact.at < passage.entered_at:
                 continue
-            if any(_matches(trigger, fact, customer, lenient) for trigger in flow.leave):
+            if any(_matches(trigger, fact, customer, lenient) for trigger in version.leave):
                 _leave(customer, flow.name, passage.subject, fact.at)
                 continue
-            found = flow.find_wait(passage.wait)
+            found = version.find_wait(passage.wait)
             if found is None or found[0].until is None or not _matches(found[0].until, fact, customer, lenient):
                 continue
             wait, rest = found
             event = event_codec.decode(passage.event)
             _remove(customer, passage)
-            moved = journey.arrive(wait, rest, self._journey(customer, flow, event, fact.at))
-            self._move(turn, flow, passage, moved, fact.at)
+            moved = journey.arrive(wait, rest, self._journey(customer, version, event, fact.at))
+            self._move(turn, version, passage, moved, fact.at)
         if customer.pending and any(_matches(trigger, fact, customer, lenient) for trigger in flow.leave):
             # Messages put off after their passage was through.
             for pending in customer.pending:
@@ -331,11 +337,14 @@ class Engine:
             entered_at=fact.at,
             event=event_codec.encode(fact),
         )
+        turn.effects.entered.append((flow.name, self._program.version_of(flow)))
         moved = journey.enter(flow, self._journey(customer, flow, fact, fact.at))
         self._move(turn, flow, passage, moved, fact.at)
 
     def _wake_passage(self, turn: Turn, passage: Passage) -> None:
-        customer, flow = turn.customer, self._program.by_name[passage.flow]
+        customer = turn.customer
+        flow = self._versions.at(passage.flow, customer.id, passage.wait)
+        assert flow is not None, "only who is in a flow of the program is woken"
         found = flow.find_wait(passage.wait)
         _remove(customer, passage)
         if found is None:
@@ -352,7 +361,8 @@ class Engine:
             customer.passages = [*customer.passages, msgspec.structs.replace(passage, set_aside=True)]
 
     def _look_again(self, turn: Turn, pending: Pending) -> None:
-        customer, flow = turn.customer, self._program.by_name.get(pending.flow)
+        customer = turn.customer
+        flow = self._versions.at(pending.flow, customer.id, pending.wait)
         customer.pending = [each for each in customer.pending if each is not pending]
         if flow is None:
             self._sending.again(turn, pending)
@@ -448,7 +458,8 @@ class Engine:
             elif at is not None:
                 wait, rests, due = at.wait, at.message_id, at.due
             effects.faults.append(FlowFault(flow.name, fact, wait, rests, due, turn.cause, told(error)))
-            self._breaker.failed(flow.name, turn.wall)
+            is_canary = flow is self._program.canaries.get(flow.name)
+            self._breaker.failed(canary_name(flow.name) if is_canary else flow.name, turn.wall)
             return False
         return True
 

@@ -94,9 +94,9 @@ def rivals_of(flows: Iterable[Member]) -> dict[str, Rivals]:
     }
 
 
-def pauses(rivals: Mapping[str, Rivals]) -> list[Limit]:
+def pauses(rivals: Iterable[Rivals]) -> list[Limit]:
     """What is to be remembered of messages sent, so that groups can keep their pauses."""
-    return [Limit(1, each.pause_ms + 1, "flow", flow) for flow, each in rivals.items()]
+    return [Limit(1, each.pause_ms + 1, "flow", other) for each in rivals for other in each.others]
 
 
 def rival(

@@ -16,7 +16,7 @@ from typing import Literal
 
 from operators import results
 from operators.breaker import NeverStops
-from operators.effects import Effects
+from operators.effects import Effects, Mark
 from operators.engine import Arrived
 from operators.guards import Rules
 from operators.memory import Memory, Recalled, Taken
@@ -50,7 +50,7 @@ class _Snapshot:
     customer: bytes
     at: int
     entries: int
-    marks: tuple[int, int, int]
+    marks: Mark
     faults: int
     held: list[Arrived]
 

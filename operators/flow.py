@@ -7,7 +7,7 @@ between.  Nothing here runs a flow; see `operators.journey`.  Whoever writes flo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Generic, Literal
@@ -18,6 +18,7 @@ from operators.limits import Limit, at_most
 from operators.local_time import FRIDAY, MONDAY, SATURDAY, SUNDAY, THURSDAY, TUESDAY, WEDNESDAY, LocalTime, at
 from operators.recommends import Recommend, recommend
 from operators.steps import (
+    UNPRINTED,
     UNSAID,
     Arm,
     Condition,
@@ -46,6 +47,7 @@ from operators.steps import (
     wait_until,
     when,
 )
+from operators.trials import Trial, faults
 from operators.walk import check_steps
 from state.events import Event
 
@@ -77,6 +79,7 @@ __all__ = [
     "arm",
     "at",
     "at_most",
+    "canary",
     "check_flows",
     "days",
     "experiment",
@@ -86,6 +89,7 @@ __all__ = [
     "on",
     "recommend",
     "send",
+    "shadow",
     "split",
     "wait",
     "wait_for",
@@ -124,6 +128,7 @@ class Flow(Generic[E]):
     group: Group | None = field(default=None, metadata=UNSAID)
     holdout_percent: float = field(default=0.0, metadata=UNSAID)
     credited: timedelta = field(default=timedelta(days=7), metadata=UNSAID)
+    trial: Trial | None = field(default=None, metadata=UNPRINTED)
     after: Mapping[str, tuple[Wait[E], tuple[Step[E], ...]]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -151,17 +156,23 @@ class Flow(Generic[E]):
         return self.after.get(self.renamed.get(name, name))
 
 
+def canary(flow: Flow[E], *, percent: float) -> Flow[E]:
+    """Try this version on so many percent of the customers, the same ones all the time; the others stay under the
+    present one, which stands in FLOWS too.  Promote it by taking `canary` away; with `percent=0` it is rolled back."""
+    return replace(flow, trial=Trial("canary", percent))
+
+
+def shadow(flow: Flow[E]) -> Flow[E]:
+    """Let this version decide about everybody beside the present one, and send nothing."""
+    return replace(flow, trial=Trial("shadow"))
+
+
 def check_flows(flows: Sequence[Flow[Any]]) -> None:
-    """Raise `FlowError` when two flows share a name, or two groups do."""
-    seen = set[str]()
+    """Raise `FlowError` when two flows share a name, two groups do, or a trial has nothing to be compared with."""
+    for fault in faults((flow.name, flow.trial) for flow in flows):
+        raise FlowError(fault)
     groups: dict[str, Group] = {}
-    for index, flow in enumerate(flows):
-        if flow.name in seen:
-            raise FlowError(
-                f'FLOWS[{index}]: there already is a flow "{flow.name}". '
-                "Passages are stored by the name of their flow, so each needs its own."
-            )
-        seen.add(flow.name)
+    for flow in flows:
         if flow.group is not None and groups.setdefault(flow.group.name, flow.group) != flow.group:
             raise FlowError(
                 f'{flow.name}.group: there already is another group "{flow.group.name}". '

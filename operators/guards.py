@@ -19,6 +19,7 @@ from operators.experiments import is_held_out
 from operators.flow import Template
 from operators.limits import Limit
 from operators.local_time import minute_of_day, next_minute_of_day
+from operators.trials import base_of
 from state.customer import Customer
 from state.decisions import Outcome, Reason
 from state.ids import Ids
@@ -135,7 +136,7 @@ def suppression(ask: Ask) -> Verdict | None:
 def holdout(ask: Ask) -> Verdict | None:
     """The shop's own, then the flow's."""
     held = is_held_out(ask.ids, ask.customer.id, ask.rules.holdout_percent) or is_held_out(
-        ask.ids, ask.customer.id, ask.holdout_percent, ask.flow
+        ask.ids, ask.customer.id, ask.holdout_percent, base_of(ask.flow)
     )
     return Verdict("skip", "holdout") if held else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
 from hashlib import blake2b
 from inspect import getsource
@@ -13,6 +13,7 @@ from operators.experiments import shares
 from operators.faults import FlowError
 from operators.flow import Flow, check_flows
 from operators.steps import Experiment, Send, Step, Template, Trigger
+from operators.trials import canary_name, shadow_name
 from operators.walk import every
 from operators.windows import Window, check_windows
 from state.events import Event
@@ -31,12 +32,17 @@ class Program:
     ) -> None:
         check_flows(flows)
         check_windows(windows)
+        self.canaries = {flow.name: flow for flow in flows if flow.trial and flow.trial.mode == "canary"}
+        running = [self._running(flow) for flow in flows if flow.name not in self.canaries or flow.trial is None]
         # One that is asked first wins where two want the same customer at once.
-        self.flows = tuple(sorted(flows, key=lambda flow: -flow.priority))
+        self.flows = tuple(sorted(running, key=_rank))
+        self.all = tuple(sorted([*running, *self.canaries.values()], key=_rank))
         self.windows = tuple(windows)
-        self.by_name = {flow.name: flow for flow in flows}
+        self.by_name = {flow.name: flow for flow in running}
+        self.by_any_name = {**self.by_name, **{canary_name(name): flow for name, flow in self.canaries.items()}}
         self.templates: dict[str, Template_] = {}
         self.versions: dict[str, str] = {}
+        self.canary_versions: dict[str, str] = {}
         tests: dict[str, tuple[tuple[str, float], ...]] = {}
         self._listening: dict[type[Event], tuple[Flow[Any], ...]] = {}
         for flow in flows:
@@ -47,21 +53,56 @@ class Program:
                         f'{flow.name}: there already is another template "{template.name}". '
                         "Messages are found by the name of their template, so each needs its own."
                     )
-            for step in experiments(flow.steps):
+            for step in experiments(flow.steps) if flow.trial is None else ():
                 if tests.setdefault(step.name, shares(step)) != shares(step):
                     raise FlowError(
                         f'{flow.name}: experiment "{step.name}" has other arms or shares elsewhere. Whoever has an arm '
                         "of an experiment keeps it wherever she meets it; give this one a name of its own."
                     )
-            self.versions[flow.name] = version(flow, [(texts or {}).get(each.name, b"") for each in mine])
+            made = version(flow, [(texts or {}).get(each.name, b"") for each in mine])
+            if flow.trial is None:
+                self.versions[flow.name] = made
+            elif flow.trial.mode == "canary":
+                self.canary_versions[flow.name] = made
+            else:
+                self.versions[shadow_name(flow.name)] = made
 
     def listening(self, kind: type[Event]) -> tuple[Flow[Any], ...]:
         """The flows that an event of this kind can move, the highest priority first."""
         found = self._listening.get(kind)
         if found is None:
-            found = tuple(flow for flow in self.flows if any(issubclass(kind, each) for each in listens(flow)))
+            found = tuple(flow for flow in self.flows if any(issubclass(kind, each) for each in self._listens(flow)))
             self._listening[kind] = found
         return found
+
+    def _listens(self, flow: Flow[Any]) -> set[type[Event]]:
+        canary = self.canaries.get(flow.name)
+        return listens(flow) if canary is None else listens(flow) | listens(canary)
+
+    def version_of(self, flow: Flow[Any] | None) -> str:
+        if flow is None:
+            return ""
+        is_canary = flow.trial is not None and flow.trial.mode == "canary"
+        return (self.canary_versions if is_canary else self.versions)[flow.name]
+
+    def _running(self, flow: Flow[Any]) -> Flow[Any]:
+        """As it is run: a shadow by a name of its own; a flow with a canary so that it takes back whom that parked."""
+        if flow.trial is not None:
+            return replace(flow, name=shadow_name(flow.name))
+        canary = self.canaries.get(flow.name)
+        if canary is None:
+            return flow
+        if (canary.per, canary.enter.event) != (flow.per, flow.enter.event):
+            raise FlowError(
+                f"{flow.name}: its canary has another per, or enters by another event. Passages of both are stored "
+                "alike, so that customers can go on by either; try such a version as a shadow."
+            )
+        back = {new: old for old, new in canary.renamed.items() if old in flow.after and new not in flow.after}
+        return replace(flow, renamed={**back, **flow.renamed}) if back else flow
+
+
+def _rank(flow: Flow[Any]) -> int:
+    return -flow.priority
 
 
 def listens(flow: Flow[Any]) -> set[type[Event]]:
@@ -116,7 +157,9 @@ def _fields(value: Any) -> str:
     shown = (
         (field.name, getattr(value, field.name))
         for field in fields(value)
-        if field.init and not ("unsaid" in field.metadata and getattr(value, field.name) == field.default)
+        if field.init
+        and "unprinted" not in field.metadata
+        and not ("unsaid" in field.metadata and getattr(value, field.name) == field.default)
     )
     return type(value).__name__ + "(" + ", ".join(f"{name}={printed(each)}" for name, each in shown) + ")"
 

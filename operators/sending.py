@@ -21,6 +21,8 @@ from operators.local_time import next_minute_of_day
 from operators.program import Program
 from operators.recommender.histories import history_of
 from operators.steps import Template
+from operators.trials import base_of
+from operators.versions import Versions
 from state import event_codec
 from state.customer import Customer, Sent
 from state.decisions import Cause, Decision, Outcome, Reason, timer_cause
@@ -72,6 +74,7 @@ class Sending:
         self._sends = sends and rules.send_mode != "mute"
         self._judge: Callable[[Ask], Verdict | None] = judge
         self._caps = Caps(program, rules)
+        self._versions = Versions(program, ids, breaker)
 
     def look(self, turn: Turn, pending: Pending, moment: int) -> str:
         """Decide, at this moment of event time, what becomes of a message, or of the one that goes in its place.
@@ -80,7 +83,7 @@ class Sending:
         Returns the id of the message decided about last.  Raises whatever the flow's own code raises.
         """
         template = self._program.templates.get(pending.template)
-        flow = self._program.by_name.get(pending.flow)
+        flow = self._versions.at(pending.flow, turn.customer.id, pending.wait)
         if template is None or flow is None:
             # Edited while the message was put off: it is no more, and the customer goes on without it.
             self.decide(turn, pending, moment, "skip", "flow_stopped" if flow is None else "no_content")
@@ -98,8 +101,8 @@ class Sending:
             latest=turn.wall if self._live else moment,
             won=turn.won,
             target=_target(template, turn.customer, pending) if template.channel == "webhook" else "",
-            limits=self._caps.limits(pending.flow, template.name),
-            rivals=self._caps.rivals(pending.flow),
+            limits=self._caps.limits(flow, template.name),
+            rivals=self._caps.rivals(flow),
             entered_at=pending.entered_at,
             holdout_percent=flow.holdout_percent,
         )
@@ -122,7 +125,7 @@ class Sending:
         _note(turn.customer, template.name, moment)
         if template.kind == "marketing":
             turn.won[moment] = max(flow.priority, turn.won.get(moment, flow.priority))
-            sent = Sent(moment, pending.message_id, flow.name, template.channel, template.topic)
+            sent = Sent(moment, pending.message_id, base_of(flow.name), template.channel, template.topic)
             self._caps.count(turn.customer, sent)
         if self._sends and (self._rules.send_mode == "live" or _is_allowed(ask)):
             self._hand_on(turn, pending, template, ask, content)
@@ -162,11 +165,12 @@ class Sending:
         replaced_by: str = "",
     ) -> None:
         template: Template[Any] | Pending = self._program.templates.get(pending.template) or pending
+        flow = self._versions.at(pending.flow, turn.customer.id, pending.wait)
         consent, chosen = None, Choice(pending.experiment, pending.arm, pending.propensity)
         if template.kind == "marketing":
             if isinstance(template, Template):
                 consent = turn.customer.consent(template.channel, template.topic)
-            chosen = self._chosen(turn.customer.id, pending.flow, chosen)
+            chosen = self._chosen(turn.customer.id, pending.flow, flow.holdout_percent if flow else 0.0, chosen)
         turn.effects.decisions.append(
             Decision(
                 decision_id=f"{pending.message_id}-{pending.decisions}",
@@ -174,7 +178,7 @@ class Sending:
                 at=format_instant(moment),
                 customer=turn.customer.id,
                 flow=pending.flow,
-                flow_version=self._program.versions.get(pending.flow, ""),
+                flow_version=self._program.version_of(flow),
                 passage=pending.passage,
                 step=pending.step,
                 message=pending.template,
@@ -194,10 +198,11 @@ class Sending:
             )
         )
 
-    def _chosen(self, customer: str, flow: str, chosen: Choice) -> Choice:
-        known = self._program.by_name.get(flow)
-        everywhere, in_flow = self._rules.holdout_percent, known.holdout_percent if known else 0.0
-        return choice(self._ids, customer, chosen, everywhere, flow, in_flow) if everywhere or in_flow else chosen
+    def _chosen(self, customer: str, flow: str, in_flow: float, chosen: Choice) -> Choice:
+        everywhere = self._rules.holdout_percent
+        if not (everywhere or in_flow):
+            return chosen
+        return choice(self._ids, customer, chosen, everywhere, base_of(flow), in_flow)
 
     def park(self, customer: Customer, pending: Pending, due: int, clock: int, why: str, refusals: int = 0) -> None:
         """Put a message off, after a decision that says so."""

@@ -16,6 +16,7 @@ import msgspec
 from operators import balance, metrics, set_aside
 from operators.aliasing import is_alias
 from operators.clock import ShardClock
+from operators.comparison import Trials
 from operators.crossing import MAY_CLAIM, Crossing, forward_delivery, forward_letter, is_moving, learn
 from operators.effects import Effects, FlowFault
 from operators.engine import Arrived, Engine
@@ -94,6 +95,7 @@ class Shard:
         self.outbox = Outbox(store, self._wall)
         self.held = Held(store)
         self.tallies = Tallies(store)
+        self._trials = Trials(around.program)
         self._retention = Retention(store, self.residents, around.keep, number) if around.keep else None
         self.around = around
         self.crossing = Crossing(self)
@@ -426,8 +428,7 @@ class Shard:
             self.messages += effects.messages
         for message in effects.messages if around.publishes else ():
             self.outbox.add(batch, chash, MESSAGES, customer.id.encode(), _message.encode(message))
-        for drawn in effects.drawn:
-            self.tallies.add(balance.key_of(drawn))
+        self._tally(effects)
         for fault in effects.faults:
             self._set_aside_flow(customer, fault, at)
         for _ in range(effects.lost):
@@ -437,6 +438,16 @@ class Shard:
         self.residents.look(entry)
         self._due[EVENT_CLOCK] = min(self._due[EVENT_CLOCK], entry.event_due)
         self._due[WALL_CLOCK] = min(self._due[WALL_CLOCK], entry.wall_due)
+
+    def _tally(self, effects: Effects) -> None:
+        for drawn in effects.drawn:
+            self.tallies.add(balance.key_of(drawn))
+        if self._trials.modes:
+            found = [self._trials.entered(flow, version) for flow, version in effects.entered]
+            found += [self._trials.made(decision) for decision in effects.decisions]
+            for key in found:
+                if key is not None:
+                    self.tallies.add(key)
 
     def _set_aside_record(self, tp: TopicPartition, record: Record, reason: str, error: str) -> None:
         letter = set_aside.record(self.around.ids, tp, record, reason, error, self._wall)

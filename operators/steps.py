@@ -33,6 +33,9 @@ Moment = Callable[[E, Customer], int]
 UNSAID: Mapping[str, Any] = {"unsaid": True}
 """Of fields that came later: while unset they are no part of a flow's printed form, so its version stays."""
 
+UNPRINTED: Mapping[str, Any] = {"unprinted": True}
+"""Of what is no part of a flow's version: it says how the version is run."""
+
 
 def minutes(n: float) -> timedelta:
     return timedelta(minutes=n)

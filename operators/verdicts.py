@@ -10,6 +10,7 @@ from operators.experiments import share
 from operators.guards import GUARDS, Ask, Verdict
 from operators.limits import Limit
 from operators.local_time import to_local
+from operators.trials import base_of
 from state.instants import format_instant
 
 _UNITS = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1000))
@@ -62,7 +63,7 @@ def _holdout(ask: Ask) -> str:
         mine = share(ask.ids, ask.customer.id)
         said.append(f"her share {mine:.1f}, held out below {ask.rules.holdout_percent:g}")
     if ask.holdout_percent:
-        mine = share(ask.ids, ask.customer.id, ask.flow)
+        mine = share(ask.ids, ask.customer.id, base_of(ask.flow))
         said.append(f"of flow {ask.flow}: her share {mine:.1f}, held out below {ask.holdout_percent:g}")
     return "; ".join(said)
 

@@ -14,6 +14,7 @@ from operators.flow import Flow
 from operators.program import Program
 from operators.steps import Arm, Experiment, Split, Step, Trigger, Wait, named
 from operators.trace import Trace
+from operators.trials import is_shadow
 from state.customer import Customer
 
 Condition = Callable[[Any, Customer], bool]
@@ -22,8 +23,9 @@ Moment = Callable[[Any, Customer], int]
 
 def watched(program: Program, trace: Trace) -> Program:
     """The program whose conditions write to `trace`; its versions are those of the flows as they were written."""
-    same = Program([_Watch(flow, trace).flow() for flow in program.flows], program.windows)
-    same.versions = program.versions
+    told = [flow for flow in program.all if not is_shadow(flow.name)]
+    same = Program([_Watch(flow, trace).flow() for flow in told], program.windows)
+    same.versions, same.canary_versions = program.versions, program.canary_versions
     return same
 
 

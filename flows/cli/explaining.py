@@ -88,7 +88,8 @@ def notes_of(program: Program, history: History, flow: str | None = None) -> Ite
     others: Counter[tuple[str, str]] = Counter()
     for told in history.memory.decisions.values():
         decision = told.decision
-        changed = program.versions.get(decision.flow) != decision.flow_version
+        known = program.versions.get(decision.flow), program.canary_versions.get(decision.flow)
+        changed = decision.flow_version not in known
         if changed and flow in (None, decision.flow):
             others[decision.flow, decision.flow_version] += 1
     for (name, version), count in sorted(others.items()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +13,9 @@ from flows.cli.options import Config, fail, settings_of
 from flows.cli.resting import resting
 from flows.worker_stops import stop_flows, stopped_flows
 from operators.draw import mermaid, told
+from operators.flow import Flow
 from operators.svg import svg
+from operators.trials import canary_name
 
 
 def flows(
@@ -30,28 +32,34 @@ def flows(
     """List the flows, or show, stop or start one."""
     settings = settings_of(config)
     program = load(settings.flows).program
-    if name is not None and name not in program.by_name:
-        raise fail(f'There is no flow "{name}". There are {", ".join(sorted(program.by_name))}.', 2)
+    known = program.by_any_name
+    if name is not None and name not in known:
+        raise fail(f'There is no flow "{name}". There are {", ".join(sorted(known))}.', 2)
     stopped = stopped_flows(settings.data_dir)
     if stop or start:
         if name is None or (stop and start):
             raise fail("Name one flow, and one of --stop and --start: impuls flows abandoned_cart --stop", 2)
         stop_flows(settings.data_dir, stopped | {name} if stop else stopped - {name})
-        meanwhile = {"go_on": "go on, and get nothing from it", "rest": "rest where they are"}
-        inside = f" Those inside {meanwhile[program.by_name[name].while_stopped]}." if stop else ""
+        inside = f" Those inside {_meanwhile(name, known[name])}." if stop else ""
         print(f"{name} is {'stopped' if stop else 'started'}.{inside}")
         return
     if svg_file is not None:
         if name is None:
             raise fail(f"Name the flow to draw: impuls flows abandoned_cart --svg {svg_file}", 2)
-        flow = program.by_name[name]
-        drawn = svg(flow, program.versions[name], resting(settings, flow) if live else None, stopped=name in stopped)
+        flow = known[name]
+        drawn = svg(flow, program.version_of(flow), resting(settings, flow) if live else None, stopped=name in stopped)
         sys.stdout.write(drawn) if str(svg_file) == "-" else svg_file.write_text(drawn, encoding="utf-8")
         return
-    for flow in [program.by_name[name]] if name else list(program.by_name.values()):
+    for each in [name] if name else list(known):
         if as_mermaid:
-            print(mermaid(flow))
+            print(mermaid(known[each]))
         else:
-            print(told(flow, program.versions[flow.name]))
-            if flow.name in stopped:
+            print(told(known[each], program.version_of(known[each])))
+            if each in stopped:
                 print("  stopped; start it again with --start")
+
+
+def _meanwhile(name: str, flow: Flow[Any]) -> str:
+    if name == canary_name(flow.name):
+        return "go on under the present version"
+    return "rest where they are" if flow.while_stopped == "rest" else "go on, and get nothing from it"

@@ -21,7 +21,7 @@ def what_is_missing(settings: Settings, catalog: Catalog) -> list[str]:
         found = Templates.load(catalog.templates)
     except TemplateFaults as error:
         return [str(fault) for fault in error.faults]
-    needed = {t.name: (flow.name, t) for flow in catalog.program.flows for t in templates_of(flow.steps)}
+    needed = {t.name: (flow.name, t) for flow in catalog.program.all for t in templates_of(flow.steps)}
     faults = [
         fault
         for _, (flow, template) in sorted(needed.items())
@@ -39,7 +39,7 @@ def what_is_missing(settings: Settings, catalog: Catalog) -> list[str]:
 
 def _capped_nothing(settings: Settings, catalog: Catalog) -> Iterator[str]:
     """Caps by names that no flow or message has, which would protect nobody."""
-    topics = {t.topic for flow in catalog.program.flows for t in templates_of(flow.steps) if t.kind == "marketing"}
+    topics = {t.topic for flow in catalog.program.all for t in templates_of(flow.steps) if t.kind == "marketing"}
     for part, known in (("flow", set(catalog.program.by_name)), ("topic", topics)):
         for name in settings.guards.caps.get(part, {}):
             if name not in known:

@@ -18,7 +18,7 @@ from config import Settings
 from flows.catalog import load
 from flows.cli.options import Config, Json, audit, fail, ids_of, instant, settings_of
 from flows.supervisor_health import read_beat
-from operators import balance, windows
+from operators import balance, comparison, windows
 from operators.counts import parked_in
 from operators.tallies import Counts, tallied_in, together
 from state import customer as customers
@@ -196,6 +196,7 @@ def status(config: Config = None, as_json: Json = False) -> None:
             for place, count in beat.get("parked", {}).items():
                 parked[place] = parked.get(place, 0) + count
         told = [beat.get("experiments", {}) for beat in workers]
+        tried = [beat.get("trials", {}) for beat in workers]
     else:
         tallies: list[Counts] = []
         with shard_reader(settings) as open_shard:
@@ -204,7 +205,8 @@ def status(config: Config = None, as_json: Json = False) -> None:
                 tallies.append(tallied_in(store))
                 for (flow, wait), count in parked_in(store).items():
                     parked[f"{flow}/{wait}"] = parked.get(f"{flow}/{wait}", 0) + count
-        told = [balance.seen(load(settings.flows).program, together(tallies))]
+        program, counts = load(settings.flows).program, together(tallies)
+        told, tried = [balance.seen(program, counts)], [comparison.Trials(program).seen(counts)]
     lag: dict[str, int] = {}
     for beat in workers:
         for name, end in beat.get("ends", {}).items():
@@ -222,5 +224,6 @@ def status(config: Config = None, as_json: Json = False) -> None:
         "last_fetch_age_seconds": max((beat.get("last_fetch_age_seconds", 0.0) for beat in workers), default=None),
         "stopped_flows": sorted({name for beat in workers for name in beat.get("stopped_flows", [])}),
         "experiments": balance.judged(told),
+        "trials": comparison.together(tried),
     }
     print(msgspec.json.encode(shown).decode() if as_json else json.dumps(shown, indent=2))

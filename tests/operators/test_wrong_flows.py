@@ -191,7 +191,7 @@ FAULTS: dict[str, tuple[Callable[[], object], str]] = {
     "a flow named twice": (
         lambda: check_flows([flow(send(hello)), flow(send(hello), name="others"), flow(hour, send(hello))]),
         'FLOWS[2]: there already is a flow "carts". Passages are stored by the name of their flow, so each needs its '
-        "own.",
+        "own; to try a new version of it, write canary(…) or shadow(…) around that.",
     ),
     "two templates of one name": (
         lambda: Program([flow(send(hello)), flow(send(Template("hello", other_content)), name="others")]),

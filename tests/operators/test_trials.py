@@ -1,0 +1,220 @@
+"""A new version of a flow beside the present one: on some customers, or in the shadow of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operators.comparison import Trials, together
+from operators.counts import parked_in
+from operators.flow import Flow, FlowError, Step, Template, canary, days, hours, on, send, shadow, wait, wait_for
+from operators.program import Program
+from operators.trials import canary_name
+from state.carts import CartEvent
+from state.customer import Customer
+from state.events import Event, OrderCompleted, ProductEvent, ProductViewed
+from state.ids import Ids
+from tests.operators.shards import DAY, HOUR, START, Desk, agrees, desk, identify, track
+
+IDS = Ids(b"secret")
+
+
+def nothing(_: Event, __: Customer) -> Mapping[str, Any]:
+    return {}
+
+
+def fails(_: Event, __: Customer) -> Mapping[str, Any]:
+    raise KeyError("colour")
+
+
+def message(name: str) -> Template[Event]:
+    return Template(name, nothing, within=days(9))
+
+
+def care(*steps: Step[Event], **more: Any) -> Flow[Any]:
+    return Flow("care", enter=on(ProductViewed), steps=list(steps), leave=[on(OrderCompleted)], **more)
+
+
+OLD = care(wait("an_hour", hours(1)), send(message("old")), wait("a_day", days(1)), send(message("old_2")))
+NEW = care(
+    wait("an_hour", hours(1)),
+    send(message("new")),
+    wait("the_next_day", days(1)),
+    send(message("new_2")),
+    renamed={"a_day": "the_next_day"},
+)
+PEOPLE = 60
+
+
+def people(shop: Desk, numbers: range = range(PEOPLE)) -> None:
+    for n in numbers:
+        name = f"c{n}"
+        shop.events(identify(name), agrees(name), track(name, shop.wall.ms, "Product Viewed", product_id="p1"))
+
+
+def go_on(shop: Desk, until: int) -> None:
+    shop.wall.ms = START + until
+    shop.clock_at(START + until)
+    while shop.shard.behind:
+        shop.shard.tick()
+
+
+def told(shop: Desk, n: int) -> list[str]:
+    return [each.message for each in shop.decided(f"c{n}")]
+
+
+def tries(n: int, percent: float) -> bool:
+    return IDS.share("canary", "care", f"c{n}") * 100 < percent
+
+
+# -- canaries
+
+
+def test_a_sticky_share_is_under_the_new_version_and_the_others_under_the_present_one(tmp_path: Path) -> None:
+    program = Program([OLD, canary(NEW, percent=30)])
+    with desk(tmp_path, OLD, canary(NEW, percent=30)) as shop:
+        people(shop)
+        go_on(shop, 2 * DAY)
+        for n in range(PEOPLE):
+            assert told(shop, n) == (["new", "new_2"] if tries(n, 30) else ["old", "old_2"])
+            version = program.canary_versions["care"] if tries(n, 30) else program.versions["care"]
+            assert {(each.flow, each.flow_version) for each in shop.decided(f"c{n}")} == {("care", version)}
+    assert 8 <= sum(tries(n, 30) for n in range(PEOPLE)) <= 30
+
+
+def test_who_is_inside_when_the_trial_begins_goes_on_by_her_version(tmp_path: Path) -> None:
+    with desk(tmp_path, OLD) as shop:
+        people(shop)
+        go_on(shop, 2 * HOUR)
+        assert parked_in(shop.shard.store) == {("care", "a_day"): PEOPLE}
+    with desk(tmp_path, OLD, canary(NEW, percent=50)) as shop:
+        go_on(shop, 2 * DAY)
+        for n in range(PEOPLE):
+            assert told(shop, n) == ["old", "new_2" if tries(n, 50) else "old_2"]
+
+
+@pytest.mark.parametrize(
+    "flows", [(OLD, canary(NEW, percent=0)), (NEW,), (replace(OLD, renamed={"the_next_day": "a_day"}),)]
+)
+def test_rolled_back_or_promoted_nobody_who_is_parked_is_lost(tmp_path: Path, flows: tuple[Flow[Any], ...]) -> None:
+    with desk(tmp_path, OLD, canary(NEW, percent=50)) as shop:
+        people(shop)
+        go_on(shop, 2 * HOUR)
+        parked = parked_in(shop.shard.store)
+        assert set(parked) == {("care", "a_day"), ("care", "the_next_day")}
+        assert sum(parked.values()) == PEOPLE
+    with desk(tmp_path, *flows) as shop:
+        go_on(shop, 2 * DAY)
+        assert parked_in(shop.shard.store) == {}
+        last = "new_2" if flows == (NEW,) else "old_2"
+        for n in range(PEOPLE):
+            assert told(shop, n) == ["new" if tries(n, 50) else "old", last]
+
+
+def test_an_operator_takes_a_canary_back_while_the_worker_runs(tmp_path: Path) -> None:
+    with desk(tmp_path, OLD, canary(NEW, percent=50)) as shop:
+        people(shop)
+        go_on(shop, 2 * HOUR)
+        shop.breaker.ask({canary_name("care")})
+        go_on(shop, 2 * DAY)
+        assert {told(shop, n)[-1] for n in range(PEOPLE)} == {"old_2"}
+
+
+def test_a_canary_that_fails_is_taken_back_by_itself_and_the_present_version_goes_on(tmp_path: Path) -> None:
+    broken = care(wait("an_hour", hours(1)), send(Template("new", fails)))
+    with desk(tmp_path, OLD, canary(broken, percent=50)) as shop:
+        people(shop)
+        go_on(shop, 2 * HOUR)
+        assert shop.breaker.stopped == {canary_name("care")}
+        made = Counter(each.message for n in range(PEOPLE) for each in shop.decided(f"c{n}"))
+        assert made["new"] == 0
+        assert PEOPLE - 12 <= made["old"] < PEOPLE, "but for those whose transitions were set aside"
+
+
+def test_waits_that_only_one_version_has_are_ended_by_it(tmp_path: Path) -> None:
+    longer = care(
+        wait("an_hour", hours(1)),
+        send(message("new")),
+        wait_for("order", on(ProductViewed), within=days(2)),
+        send(message("new_2")),
+    )
+    with desk(tmp_path, OLD, canary(longer, percent=100)) as shop:
+        people(shop, range(4))
+        go_on(shop, 2 * HOUR)
+    with desk(tmp_path, OLD, canary(longer, percent=0), wall=START + 3 * HOUR) as shop:
+        shop.events(track("c1", START + 3 * HOUR, "Product Viewed", product_id="p2"))
+        shop.events(track("c2", START + 3 * HOUR, "Order Completed", order_id="o1"))
+        assert [told(shop, n) for n in range(4)] == [["new"], ["new", "new_2"], ["new"], ["new"]]
+        go_on(shop, 3 * DAY)
+        assert told(shop, 0) == ["new", "new_2"]
+        assert told(shop, 2) == ["new"], "she ordered, and left"
+        assert told(shop, 1) == ["new", "new_2", "old", "old_2"], "the view that ended the wait, began her next passage"
+
+
+def test_with_more_percent_more_are_tried_on_and_nobody_is_taken_off() -> None:
+    for n in range(200):
+        assert tries(n, 10) <= tries(n, 40)
+
+
+def test_status_has_both_versions_side_by_side_from_when_they_met(tmp_path: Path) -> None:
+    flows = OLD, canary(NEW, percent=30)
+    with desk(tmp_path, OLD) as shop:
+        people(shop, range(10))
+        go_on(shop, 2 * DAY)
+    with desk(tmp_path, *flows, wall=START + 2 * DAY) as shop:
+        people(shop)
+        go_on(shop, 5 * DAY)
+        seen = Trials(Program(flows)).seen(shop.shard.tallies.counts)
+    tried = sum(tries(n, 30) for n in range(PEOPLE))
+    program = Program(flows)
+    assert seen == {
+        "care": {
+            "trial": "canary, 30 %",
+            "present": {
+                "version": program.versions["care"],
+                "entered": PEOPLE - tried,
+                "decisions": {name: {"send": PEOPLE - tried} for name in ("old", "old_2")},
+            },
+            "canary": {
+                "version": program.canary_versions["care"],
+                "entered": tried,
+                "decisions": {name: {"send": tried} for name in ("new", "new_2")},
+            },
+        }
+    }
+    twice = together([seen, seen])["care"]
+    assert twice["canary"]["decisions"]["new"] == {"send": 2 * tried}
+    assert twice["canary"]["version"] == program.canary_versions["care"]
+    edited = Program([OLD, canary(replace(NEW, priority=1), percent=30)])
+    assert Trials(edited).seen(shop.shard.tallies.counts)["care"]["canary"]["entered"] == 0
+
+
+def test_a_version_is_the_same_version_on_trial_and_promoted() -> None:
+    promoted = Program([NEW]).versions["care"]
+    assert Program([OLD, canary(NEW, percent=10)]).canary_versions["care"] == promoted
+    assert Program([OLD, canary(NEW, percent=10)]).versions["care"] == Program([OLD]).versions["care"]
+
+
+@pytest.mark.parametrize(
+    ("make", "fault"),
+    [
+        (lambda: Program([canary(NEW, percent=10)]), "is tried beside nothing"),
+        (lambda: Program([OLD, canary(NEW, percent=10), shadow(NEW)]), "on trial already"),
+        (lambda: Program([OLD, OLD]), "there already is a flow"),
+        (lambda: canary(NEW, percent=101), "not between 0 and 100"),
+        (lambda: Program([replace(OLD, name="a@b")]), "has @ or / in it"),
+        (lambda: Program([OLD, canary(replace(NEW, per=ProductEvent), percent=10)]), "another per"),
+        (
+            lambda: Program([OLD, canary(Flow("care", on(CartEvent), NEW.steps), percent=10)]),
+            "another per, or enters by",
+        ),
+    ],
+)
+def test_trials_that_cannot_be_are_refused_at_import(make: Any, fault: str) -> None:
+    with pytest.raises(FlowError, match=fault):
+        make()
