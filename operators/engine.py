@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from operators import aliasing, joining, journey, merging, windows
+from operators import aliasing, joining, journey, merging, places, windows
 from operators.breaker import Breaker
 from operators.effects import Effects, FlowFault, told
 from operators.experiments import assigned
@@ -124,7 +124,7 @@ class Engine:
         """Move one customer through one flow, by her version of it, because of one fact."""
         flow = self._versions.at(flow.name, turn.customer.id) or flow
         if correction:
-            _correct(turn.customer, flow, fact)
+            places.correct(turn.customer, flow, fact)
             return
         self._guarded(turn, flow, fact, None, lambda: self._hear(turn, flow, fact))
 
@@ -295,29 +295,29 @@ class Engine:
         lenient = flow.name in self._breaker.stopped
         for passage in [each for each in customer.passages if each.flow == flow.name]:
             version = self._versions.at(flow.name, customer.id, passage.wait) or flow
-            if not _concerns(flow, fact, passage.subject) or fact.at < passage.entered_at:
+            if not places.concerns(flow, fact, passage.subject) or fact.at < passage.entered_at:
                 continue
-            if any(_matches(trigger, fact, customer, lenient) for trigger in version.leave):
-                _leave(customer, flow.name, passage.subject, fact.at)
+            if any(places.matches(trigger, fact, customer, lenient) for trigger in version.leave):
+                places.leave(customer, flow.name, passage.subject, fact.at)
                 continue
             found = version.find_wait(passage.wait)
-            if found is None or found[0].until is None or not _matches(found[0].until, fact, customer, lenient):
+            if found is None or found[0].until is None or not places.matches(found[0].until, fact, customer, lenient):
                 continue
             wait, rest = found
             event = event_codec.decode(passage.event)
-            _remove(customer, passage)
+            places.remove(customer, passage)
             moved = journey.arrive(wait, rest, self._journey(customer, version, event, fact.at))
             self._move(turn, version, passage, moved, fact.at)
-        if customer.pending and any(_matches(trigger, fact, customer, lenient) for trigger in flow.leave):
+        if customer.pending and any(places.matches(trigger, fact, customer, lenient) for trigger in flow.leave):
             # Messages put off after their passage was through.
             for pending in customer.pending:
                 if (
                     pending.flow == flow.name
-                    and _concerns(flow, fact, pending.subject)
+                    and places.concerns(flow, fact, pending.subject)
                     and pending.entered_at <= fact.at
                 ):
-                    _leave(customer, flow.name, pending.subject, fact.at)
-        if not flow.closed and _matches(flow.enter, fact, customer, lenient):
+                    places.leave(customer, flow.name, pending.subject, fact.at)
+        if not flow.closed and places.matches(flow.enter, fact, customer, lenient):
             self._enter(turn, flow, fact)
 
     def _enter(self, turn: Turn, flow: Flow[Any], fact: Event) -> None:
@@ -327,7 +327,7 @@ class Engine:
         if inside is not None and (not flow.restart or fact.at < inside.entered_at):
             return
         if flow.restart:
-            _leave(customer, flow.name, subject, fact.at)
+            places.leave(customer, flow.name, subject, fact.at)
         passage = Passage(
             flow=flow.name,
             subject=subject,
@@ -346,7 +346,7 @@ class Engine:
         flow = self._versions.at(passage.flow, customer.id, passage.wait)
         assert flow is not None, "only who is in a flow of the program is woken"
         found = flow.find_wait(passage.wait)
-        _remove(customer, passage)
+        places.remove(customer, passage)
         if found is None:
             return
         wait, rest = found
@@ -462,49 +462,3 @@ class Engine:
             self._breaker.failed(canary_name(flow.name) if is_canary else flow.name, turn.wall)
             return False
         return True
-
-
-def _matches(trigger: Any, fact: Event, customer: Customer, lenient: bool) -> bool:
-    try:
-        matches: bool = trigger.matches(fact, customer)
-    except Exception:
-        if lenient:
-            return True  # a stopped flow: its sends are decided `flow_stopped`, whatever its code thinks
-        raise
-    return matches
-
-
-def _concerns(flow: Flow[Any], fact: Event, subject: str) -> bool:
-    return flow.per is Event or not isinstance(fact, flow.per) or fact.subject == subject
-
-
-def _remove(customer: Customer, passage: Passage) -> None:
-    customer.passages = [each for each in customer.passages if each is not passage]
-
-
-def _leave(customer: Customer, flow: str, subject: str, at: int) -> None:
-    """End the passages entered by then; what a courier has ends with its attempt, the rest is withdrawn."""
-
-    def stays(each: Passage | Pending) -> bool:
-        return each.flow != flow or each.subject != subject or each.entered_at > at
-
-    if customer.passages:
-        customer.passages = [each for each in customer.passages if stays(each)]
-    if customer.pending:
-        customer.pending = [
-            each if stays(each) else msgspec.structs.replace(each, left=True)
-            for each in customer.pending
-            if stays(each) or each.awaiting
-        ]
-
-
-def _correct(customer: Customer, flow: Flow[Any], fact: Event) -> None:
-    """A late event changed what an earlier one should have said: she rests where she is, with the better word."""
-    if isinstance(fact, flow.enter.event):
-        subject = fact.subject if flow.per is not Event else ""
-        customer.passages = [
-            msgspec.structs.replace(each, event=event_codec.encode(fact))
-            if each.flow == flow.name and each.subject == subject and each.entered_at == fact.at
-            else each
-            for each in customer.passages
-        ]

@@ -1,0 +1,62 @@
+"""Where one customer rests inside flows, changed by facts: what concerns a passage, and how she leaves.
+
+Lists are replaced, never changed in place, so that a transition that fails can be taken back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from operators.flow import Flow
+from state import event_codec
+from state.customer import Customer
+from state.events import Event
+from state.passages import Passage, Pending
+
+
+def matches(trigger: Any, fact: Event, customer: Customer, lenient: bool) -> bool:
+    try:
+        matches: bool = trigger.matches(fact, customer)
+    except Exception:
+        if lenient:
+            return True  # a stopped flow: its sends are decided `flow_stopped`, whatever its code thinks
+        raise
+    return matches
+
+
+def concerns(flow: Flow[Any], fact: Event, subject: str) -> bool:
+    return flow.per is Event or not isinstance(fact, flow.per) or fact.subject == subject
+
+
+def remove(customer: Customer, passage: Passage) -> None:
+    customer.passages = [each for each in customer.passages if each is not passage]
+
+
+def leave(customer: Customer, flow: str, subject: str, at: int) -> None:
+    """End the passages entered by then; what a courier has ends with its attempt, the rest is withdrawn."""
+
+    def stays(each: Passage | Pending) -> bool:
+        return each.flow != flow or each.subject != subject or each.entered_at > at
+
+    if customer.passages:
+        customer.passages = [each for each in customer.passages if stays(each)]
+    if customer.pending:
+        customer.pending = [
+            each if stays(each) else msgspec.structs.replace(each, left=True)
+            for each in customer.pending
+            if stays(each) or each.awaiting
+        ]
+
+
+def correct(customer: Customer, flow: Flow[Any], fact: Event) -> None:
+    """A late event changed what an earlier one should have said: she rests where she is, with the better word."""
+    if isinstance(fact, flow.enter.event):
+        subject = fact.subject if flow.per is not Event else ""
+        customer.passages = [
+            msgspec.structs.replace(each, event=event_codec.encode(fact))
+            if each.flow == flow.name and each.subject == subject and each.entered_at == fact.at
+            else each
+            for each in customer.passages
+        ]
