@@ -27,8 +27,13 @@ READY_SECONDS_MAX = 180.0
 SETTLE_SECONDS_MAX = 120.0
 STOP_SECONDS_MAX = 60.0
 LOOK_SECONDS = 0.05
-# Quiet hours would put the mails off that are to be timed, and the doors are not part of what is measured.
-OURS = {"GUARDS__QUIET_HOURS": "none", "HTTP__LISTEN": "none", "METRICS__LISTEN": "none"}
+# Quiet hours would put the mails off that are to be timed; the doors and the learner are not part of what is measured.
+OURS = {
+    "GUARDS__QUIET_HOURS": "none",
+    "HTTP__LISTEN": "none",
+    "METRICS__LISTEN": "none",
+    "RECOMMENDER__ENABLED": "false",
+}
 
 
 class NotReady(RuntimeError):

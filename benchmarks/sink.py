@@ -23,7 +23,7 @@ class Sink:
         self._program = shutil.which("smtp-sink", path=_PLACES)
         self._process: subprocess.Popen[bytes] | None = None
         self._inbox: Inbox | None = None
-        self.port = _free_port()
+        self.port = free_port()
         self.what = "Postfix's smtp-sink"
         if self._program is None:
             self.what = "the built-in one (aiosmtpd); Postfix's smtp-sink is not installed"
@@ -68,7 +68,7 @@ class Sink:
         self._process = self._inbox = None
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])

@@ -51,6 +51,8 @@ def _recommending(settings: Settings, ids: Ids) -> Iterator[list[Route]]:
         return
     with TemporaryDirectory(prefix="impuls-serve-") as scratch, ThreadPoolExecutor(1, "recommend") as executor:
         recommending = Recommending(settings, ids, Path(scratch))
+        for shard in range(settings.shards):
+            executor.submit(recommending.prepare, shard)
         local = is_this_machine(settings.http.listen.host)
         yield recommendations.routes(recommending, executor, read_key=settings.http.read_key, local=local)
         executor.submit(recommending.close).result()

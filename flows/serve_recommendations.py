@@ -1,6 +1,7 @@
-"""Recommendations for the HTTP door: what the learner knows, applied to what a customer's shard remembers of her.
+"""Recommendations for the HTTP door: what the learner knows, applied to what a customer did.
 
-Reads beside their writers, on the one thread that the door gives it.
+What she did is in her shard, read beside its worker every few seconds, since to catch up with one costs milliseconds;
+what she did since is followed in the log.  All but that runs on the one thread that the door gives it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from config.settings import Settings
 from flows import worker_doors as doors
+from flows.serve_following import Following
 from operators.recommender import answers
 from operators.recommender.histories import history_of
 from operators.recommender.reading import Learnt
@@ -30,11 +33,11 @@ from state.store_reading import ShardReading
 
 log = logging.getLogger("impuls.serve")
 
-SHARD_SECONDS = 0.02  # how old what is known of a customer may be
+SHARD_SECONDS = 10.0  # how old a shard may be as it is read; what came since is followed
 KEPT_SECONDS = 10.0  # how long an answer stands while she does nothing
 KEPT_MAX = 20_000
 _encode = msgspec.json.Encoder().encode
-_Key = tuple[bytes, Block, int, frozenset[str]]
+_Key = tuple[str, Block, int, frozenset[str]]
 
 
 class Recommending:
@@ -48,22 +51,20 @@ class Recommending:
         self._shards: dict[int, tuple[ShardReading, float]] = {}
         self._kept: OrderedDict[_Key, tuple[int, float, Recommendation]] = OrderedDict()
         self._writer = doors.open_writer(settings)
+        self._following = Following(settings)
+        self._following.start()
 
     def recommend(self, customer: str, block: Block, limit: int, exclude: frozenset[str]) -> Recommendation:
         """Kept until she does something new, or it is `KEPT_SECONDS` old; logged once, when it is made."""
-        chash = self._ids.customer(customer.encode())
-        record = self._record(chash)
-        events = record.events if record is not None else 0
-        key = (chash, block, limit, exclude)
+        key = (customer, block, limit, exclude)
+        version, now = self._following.recent.version(customer), time.time()
         kept = self._kept.get(key)
-        now = time.time()
-        if kept is not None and kept[0] == events and now - kept[1] < KEPT_SECONDS:
+        if kept is not None and kept[0] == version and now - kept[1] < KEPT_SECONDS:
             return kept[2]
         self._learnt.refresh()
-        history = history_of(record) if record is not None else History()
         made = answers.recommend(
             self._learnt,
-            history,
+            self._history(customer),
             block,
             limit,
             id=secrets.token_hex(16),
@@ -72,7 +73,7 @@ class Recommending:
             exclude=exclude,
         )
         if not made.fallback:
-            self._keep(key, events, now, made)
+            self._keep(key, version, now, made)
         # Best effort: an answer is not held up because the log is full.
         self._writer.send(TOPIC, customer.encode(), _encode(made))
         return made
@@ -81,20 +82,38 @@ class Recommending:
         self._learnt.refresh()
         return answers.similar(self._learnt, item, limit, id=secrets.token_hex(16), now=round(time.time() * 1000))
 
+    def prepare(self, shard: int) -> None:
+        """Open a shard before somebody waits for it."""
+        with suppress(StoreError):
+            self._shard(shard)
+
     def close(self) -> None:
+        self._following.stop()
         self._writer.close()
         self._learnt.close()
         for shard, _ in self._shards.values():
             shard.close()
 
-    def _keep(self, key: _Key, events: int, now: float, made: Recommendation) -> None:
-        self._kept[key] = (events, now, made)
+    def _keep(self, key: _Key, version: int, now: float, made: Recommendation) -> None:
+        self._kept[key] = (version, now, made)
         self._kept.move_to_end(key)
         if len(self._kept) > KEPT_MAX:
             self._kept.popitem(last=False)
 
-    def _record(self, chash: bytes) -> Customer | None:
-        """What her shard has written of her; None where it has nothing, or cannot be read just now."""
+    def _history(self, customer: str) -> History:
+        record = self._record(customer)
+        who = customer
+        if record is not None and record.alias is not None and record.alias.of:
+            who = record.alias.of  # she was anonymous, and is known by now
+            record = self._record(who)
+        history = history_of(record) if record is not None else History()
+        for each in dict.fromkeys((customer, who)):
+            history = self._following.recent.added_to(history, each)
+        return history
+
+    def _record(self, customer: str) -> Customer | None:
+        """What her shard had written of her lately; None where it had nothing, or cannot be read just now."""
+        chash = self._ids.customer(customer.encode())
         try:
             raw = self._shard(shard_of(chash, self._settings.shards)).customer(chash)
         except StoreError as error:
