@@ -100,7 +100,7 @@ welcome_picks = Template("welcome_picks", greeting, recommends=recommend("discov
 browse_reminder = Template("browse_reminder", viewed_products, within=hours(12))
 order_thanks = Template("order_thanks", order_content, kind="transactional")
 review_request = Template("review_request", ordered_products)
-cross_sell = Template("cross_sell", greeting)
+cross_sell = Template("cross_sell", greeting, recommends=recommend("discover", 4, at_least=0))
 replenish = Template("replenish", ordered_product)
 win_back = Template("win_back", greeting)
 win_back_offer = Template("win_back_offer", greeting)

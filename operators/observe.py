@@ -44,7 +44,7 @@ def folds_for(listens: Callable[[type[Event]], object], *, recommends: bool = Fa
     """What these flows need to know of each kind of event; products and orders are remembered for those who ask."""
     found = dict(_FOLDS)
     for kinds, folds in _ON_DEMAND:
-        if any(map(listens, kinds)) or (recommends and folds is _INTERESTS):
+        if recommends or any(map(listens, kinds)):
             for kind, fold in folds.items():
                 found[kind] = _both(found[kind], fold) if kind in found else fold
     return found

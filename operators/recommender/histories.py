@@ -13,4 +13,5 @@ def history_of(customer: Customer) -> History:
         in_cart=frozenset(
             line.product_id for cart in customer.carts.values() if not cart.ordered_at for line in cart.lines
         ),
+        bought=customer.bought,
     )

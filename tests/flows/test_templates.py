@@ -82,11 +82,19 @@ def content(name: str, first_name: str = "Łucja", lines: tuple[Line, ...] = LIN
     return {"recommended": [], **given, **ours}
 
 
-@pytest.mark.parametrize(("locale", "title"), [("en-GB", "Picked for you"), ("pl-PL", "Wybrane dla Ciebie")])
-def test_recommended_products_are_shown_where_there_are_some(locale: str, title: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "locale", "title"),
+    [
+        ("welcome_picks", "en-GB", "Picked for you"),
+        ("welcome_picks", "pl-PL", "Wybrane dla Ciebie"),
+        ("cross_sell", "en-GB", "Goes with it"),
+        ("cross_sell", "pl-PL", "Pasuje do tego"),
+    ],
+)
+def test_recommended_products_are_shown_where_there_are_some(name: str, locale: str, title: str) -> None:
     shown = [messages.shown("p1", "Buty <zimowe>", Money(19999, "PLN"), "https://shop.example/p1", "")]
-    with_some = TEMPLATES.render("welcome_picks", {**content("welcome_picks"), "recommended": shown}, locale)
-    without = render("welcome_picks", locale)
+    with_some = TEMPLATES.render(name, {**content(name), "recommended": shown}, locale)
+    without = render(name, locale)
     assert with_some.html is not None
     assert without.html is not None
     assert "Buty <zimowe>" in with_some.text

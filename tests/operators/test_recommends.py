@@ -49,6 +49,8 @@ def test_what_she_did_is_told_without_her_name() -> None:
         "k1": Cart("k1", 3, lines=[Line("shoes", 1, 3)]),
         "k2": Cart("k2", 1, lines=[Line("socks", 1, 1)], ordered_at=2),
     }
+    anna.bought = {"socks": [2]}
     history = history_of(anna)
+    assert history.bought == {"socks": [2]}
     assert history.touched == {"hat": 1, "shoes": 3}
     assert history.carted == history.in_cart == frozenset({"shoes"})
