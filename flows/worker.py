@@ -27,7 +27,7 @@ from operators.breaker import Breaker
 from operators.comparison import Trials
 from operators.engine import Engine
 from operators.host import Publisher, Stop
-from operators.inputs import DELIVERIES, OURS
+from operators.inputs import OURS
 from operators.pressure import Pressure
 from operators.retention import Keep
 from operators.shard import Shard, Surroundings
@@ -104,6 +104,7 @@ class Worker:
             keep=Keep(settings.store.retention_days * DAY_MS, settings.store.customer_retention_days * DAY_MS),
             origins={TopicPartition(topic, partition): offset for topic, partition, offset in place.origins},
             shards=settings.shards,
+            words_first=True,
         )
 
     def run(self) -> None:
@@ -142,7 +143,7 @@ class Worker:
             for topic, partition, offset, reached in self._place.starts
         }
         mine = doors.share_of(starts, worker, workers)
-        results = [tp for tp in mine if tp.topic == DELIVERIES]
+        results = [tp for tp in mine if tp.topic in OURS]
         stalled = self._settings.stalled
         self._source = LogSource(
             self._reader,
@@ -156,8 +157,13 @@ class Worker:
             self._settings.clock,
             pressure=self._pressure,
             stalled_after=stalled.after_ms / 1000 if stalled.what == "release" else None,
+            may_read=self._are_told,
         )
         return self._source
+
+    def _are_told(self) -> bool:
+        """Whether the shards of this process know that what was told to them has been read, by all processes."""
+        return all(shard.clock.settled for shard in list(self._shards.values()))
 
     def _drain(self) -> None:
         """What was decided is in the outboxes; hand over what the log still takes, then close."""

@@ -5,6 +5,8 @@ All of it changes the customer's record, and adds words to the shard of whoever 
 
 from __future__ import annotations
 
+from zlib import crc32
+
 import msgspec
 
 from operators.effects import Effects
@@ -17,7 +19,7 @@ from state.decisions import Cause
 from state.events import Aliased, Event, Identified
 from state.passages import NEVER
 from state.records import TopicPartition
-from state.words import Ask, Claim, Forward, Kind, Merge, Refusal, Told, Waiver
+from state.words import Ask, Claim, Forward, Kind, Merge, Received, Refusal, Told, Waiver
 
 STATE_BYTES_MAX = 512 * 1024  # of one part of a merge: a log takes records of a megabyte
 
@@ -64,6 +66,17 @@ def on_waiver(customer: Customer, word: Waiver) -> None:
         alias.coming = [each for each in alias.coming if each.claim != word.claim]
 
 
+def on_received(customer: Customer, word: Received) -> None:
+    alias = customer.alias = customer.alias or Alias()
+    alias.received_by, alias.received = word.known, word.claim
+
+
+def is_received(customer: Customer) -> bool:
+    """Whether all that is known of her here another has already: she only goes her way again, up to the claim."""
+    alias = customer.alias
+    return alias is not None and bool(alias.received) and not alias.of
+
+
 def become(customer: Customer, coming: Coming, clock: int, effects: Effects) -> None:
     """The moment of a claim has come, and all she did by then was read: from here on she is whoever claims her."""
     alias = customer.alias
@@ -80,20 +93,7 @@ def become(customer: Customer, coming: Coming, clock: int, effects: Effects) -> 
         _refuse(customer, known, claim_id, at, "shared", effects)
         return
     state = b"" if alias.claimers else _emptied(customer, alias)
-    parts = [state[start : start + STATE_BYTES_MAX] for start in range(0, len(state), STATE_BYTES_MAX)] or [b""]
-    for number, part in enumerate(parts):
-        effects.words.append(
-            Merge(
-                known=known,
-                anonymous=customer.id,
-                claim=claim_id,
-                at=at,
-                told=clock,
-                part=number,
-                parts=len(parts),
-                state=part,
-            )
-        )
+    effects.words += _merge(Merge(known=known, anonymous=customer.id, claim=claim_id, at=at, told=clock), state)
     if at >= alias.since:
         alias.of, alias.claim, alias.since = known, claim_id, at
     if known not in alias.claimers:
@@ -133,9 +133,9 @@ def _forward(
     assert alias is not None
     effects.words.append(
         Forward(
-            known=alias.of,
+            known=alias.of or alias.received_by,
             anonymous=customer.id,
-            claim=alias.claim,
+            claim=alias.claim or alias.received,
             at=at,
             kind=kind,
             topic=cause.topic,
@@ -150,28 +150,28 @@ def _forward(
 # -- how far she has been read
 
 
-def on_ask(customer: Customer, word: Ask, effects: Effects) -> None:
-    alias = customer.alias
-    if alias is None:
-        effects.words.append(Told(known=word.known, anonymous=word.anonymous, at=NEVER, ended=True))
-    else:
-        alias.asks[word.known] = max(word.at, alias.asks.get(word.known, 0))
+def on_ask(customer: Customer, word: Ask) -> None:
+    alias = customer.alias = customer.alias or Alias()
+    alias.asks[word.known] = max(word.at, alias.asks.get(word.known, 0))
 
 
 def tell(customer: Customer, clock: int, effects: Effects) -> None:
-    """Answer those who asked, as far as the clock has come and no gate holds anything back."""
+    """Answer those who asked, as far as the clock has come and no gate holds anything back.
+
+    Not before, whoever asks: a shard put back must first learn again whose she is.
+    """
     alias = customer.alias
     if alias is None or not alias.asks:
         return
     gate = first_gate(customer)
     reached = clock if gate is None else min(clock, gate.at)
     for known, at in list(alias.asks.items()):
-        if alias.of != known:
-            del alias.asks[known]
-            effects.words.append(Told(known=known, anonymous=customer.id, at=alias.since, ended=True))
-        elif at <= reached:
-            del alias.asks[known]
-            effects.words.append(Told(known=known, anonymous=customer.id, at=reached))
+        if at > reached:
+            continue
+        del alias.asks[known]
+        ended = alias.of != known
+        since = alias.since if known in alias.claimers else NEVER
+        effects.words.append(Told(known=known, anonymous=customer.id, at=since if ended else reached, ended=ended))
 
 
 def first_ask(customer: Customer) -> int:
@@ -215,6 +215,15 @@ def _whose(alias: Alias, at: int) -> str:
     """Whose she is at this moment, if all who claim her by then do."""
     before = [each for each in alias.coming if each.at <= at]
     return max(before, key=lambda each: (each.at, each.claim)).known if before else alias.of
+
+
+def _merge(word: Merge, state: bytes) -> list[Merge]:
+    parts = [state[start : start + STATE_BYTES_MAX] for start in range(0, len(state), STATE_BYTES_MAX)] or [b""]
+    digest = crc32(state)
+    return [
+        msgspec.structs.replace(word, part=number, parts=len(parts), state=part, digest=digest)
+        for number, part in enumerate(parts)
+    ]
 
 
 def _refuse(customer: Customer, known: str, claim_id: str, at: int, reason: Refused, effects: Effects) -> None:

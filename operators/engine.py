@@ -26,7 +26,6 @@ from operators.results import early_results, never_told, settle
 from operators.sending import Sending, Turn
 from operators.trials import canary_name
 from operators.versions import Versions
-from state import customer as customers
 from state import event_codec
 from state.aliases import Coming
 from state.claims import CLAIMS, named
@@ -167,6 +166,8 @@ class Engine:
 
     def on_wall(self, customer: Customer, wall: int, effects: Effects) -> None:
         """Retries that are due, and messages whose result nobody told."""
+        if aliasing.is_received(customer):
+            return
         turn = Turn(customer, wall, effects, Cause("", 0, 0))
         due = [p for p in customer.pending if p.clock == WALL_CLOCK and p.due <= wall and not p.set_aside]
         for pending in due:
@@ -218,6 +219,8 @@ class Engine:
                 event_due = max(event_due, until + graces.get(first.flow, 0))
         if customer.joined is not None or customer.alias is not None:
             event_due = self.meeting.due(customer, event_due)
+            if aliasing.is_received(customer):
+                wall_due = NEVER  # another tries her messages again
         return event_due, wall_due
 
     def next_wake(self, customer: Customer) -> int:
@@ -240,17 +243,13 @@ class Engine:
         if isinstance(gate.what, Coming):
             aliasing.become(customer, gate.what, clock, turn.effects)
             return
-        state = joining.taken_in(customer, gate.what)
-        if not state:
-            return
-        other = customers.decode(state)
         turn.cause = timer_cause("claim", gate.at)
-        for fact in merging.merge(customer, other, self._program):
+        facts, messages = merging.take_in(customer, gate.what, self._program)
+        for fact in facts:
             for flow in self._program.listening(type(fact)):
                 self.hear(turn, flow, fact)
-        gate.what.brought = [each.message_id for each in other.pending if each.awaiting]
-        for pending in other.pending:
-            self._settle_early(turn, pending.message_id)
+        for message_id in messages:
+            self._settle_early(turn, message_id)
 
     def _first(self, customer: Customer) -> tuple[Passage | Pending | None, int]:
         """Who is woken first: by moment, then priority, then who came earlier."""

@@ -66,9 +66,12 @@ def on_merge(customer: Customer, word: Merge) -> Link:
         merged = customer.joined is not None and has_mark(customer.joined.merges, word.claim)
         link = Link(anonymous=word.anonymous, claim=word.claim, at=word.at, heard_at=word.at, merged=merged)
         _add(customer, link)
-    if link.claim == word.claim:
+    if link.claim == word.claim and not link.has_come:
+        if link.digest != word.digest:  # a shard put back says it anew, and not quite alike
+            link.parts, link.parts_count, link.digest = {}, word.parts, word.digest
         link.parts[word.part] = word.state
-        link.parts_count = word.parts
+    elif link.claim == word.claim and not link.merged and word.parts == 1 and link.digest != word.digest:
+        link.again = word.state
     link.told = max(link.told, word.told)
     return link
 
@@ -81,7 +84,7 @@ def taken_in(customer: Customer, link: Link) -> bytes:
     if not link.merged:
         link.merged = True
         joined.merges = with_mark(joined.merges, link.claim, MERGES_MAX)
-    link.parts, link.parts_count = {}, 0
+    link.parts, link.parts_count, link.digest = {}, 0, -1
     return state
 
 

@@ -14,7 +14,7 @@ from operators.gates import first_gate
 from state import customer as customers
 from state.customer import Customer
 from state.passages import NEVER
-from state.words import AnyWord, Ask, Claim, Merge, Refusal, Told, Waiver
+from state.words import AnyWord, Ask, Claim, Merge, Received, Refusal, Told, Waiver
 
 Links = Literal["", "log", "marks"]
 First = Callable[[Customer], tuple[Any, int]]
@@ -70,19 +70,29 @@ class Meeting:
             case Waiver():
                 aliasing.on_waiver(customer, word)
             case Ask():
-                aliasing.on_ask(customer, word, effects)
+                aliasing.on_ask(customer, word)
             case Refusal():
                 joining.on_refusal(customer, word)
             case Told():
                 joining.on_told(customer, word)
             case Merge():
-                link = joining.on_merge(customer, word)
-                if link.merged and link.has_come:
-                    again = joining.taken_in(customer, link)
-                    if again:
-                        merging_passages.tell_again(customer, link.brought, customers.decode(again).pending)
+                self._take_merge(customer, word, effects)
+            case Received():
+                aliasing.on_received(customer, word)
             case _:
                 raise TypeError("a forwarded record is taken in as what it holds")
+
+    def _take_merge(self, customer: Customer, word: Merge, effects: Effects) -> None:
+        link = joining.on_merge(customer, word)
+        if not link.has_come:
+            return
+        if word.state:
+            known, anonymous = customer.id, word.anonymous
+            effects.words.append(Received(known=known, anonymous=anonymous, claim=word.claim, at=word.at))
+        if link.merged:
+            again = joining.taken_in(customer, link)
+            if again:
+                merging_passages.tell_again(customer, link.brought, customers.decode(again).pending)
 
     def _next(self, customer: Customer) -> int:
         """What the clock has to pass before her first wait ends; `NEVER` where a gate comes before."""

@@ -11,16 +11,32 @@ from typing import Any
 
 import msgspec
 
-from operators import merging_carts, merging_passages
+from operators import joining, merging_carts, merging_passages
 from operators.limits import SENT_MAX
 from operators.observe import ALL, DEVICES_MAX, SUPPRESSED_MAX
 from operators.program import Program
+from state import customer as customers
+from state.aliases import Link
 from state.customer import EARLY_RESULTS_MAX, RECENT_IDS_MAX, Consent, Customer, Traits
 from state.events import Event
 from state.ids import EVENT_HASH_BYTES
 from state.messages import Delivery
 from state.orders import BOUGHT_MAX, ORDERS_MAX, TIMES_MAX, Order
 from state.products import INTERESTS_MAX, WORDS_MAX, Interest
+
+
+def take_in(known: Customer, link: Link, program: Program) -> tuple[list[Event], list[str]]:
+    """The moment of a merge has come: the facts that follow, and the messages that came along."""
+    state = joining.taken_in(known, link)
+    if not state:
+        return [], []
+    other = customers.decode(state)
+    facts = merge(known, other, program)
+    link.brought = [each.message_id for each in other.pending]
+    if link.again:
+        merging_passages.tell_again(known, link.brought, customers.decode(link.again).pending)
+        link.again = b""
+    return facts, link.brought
 
 
 def merge(known: Customer, other: Customer, program: Program) -> list[Event]:

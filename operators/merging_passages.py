@@ -63,7 +63,7 @@ def tell_again(known: Customer, brought: list[str], hers: list[Pending]) -> None
     kept: list[Pending] = []
     for mine in known.pending:
         again = there.get(mine.message_id)
-        if not mine.awaiting or mine.message_id not in brought:
+        if mine.message_id not in brought:
             kept.append(mine)
         elif again is None:
             known.remember(event_hash(mine.message_id))  # its result was read there

@@ -14,14 +14,14 @@ from typing import Literal
 import msgspec
 
 from operators import balance, metrics, set_aside
-from operators.aliasing import is_alias
+from operators.aliasing import is_alias, is_received
 from operators.clock import ShardClock
 from operators.comparison import Trials
 from operators.crossing import MAY_CLAIM, Crossing, forward_delivery, forward_letter, is_moving, learn
 from operators.effects import Effects, FlowFault
 from operators.engine import Arrived, Engine
 from operators.held import Held
-from operators.inputs import DELIVERIES, OURS, Input, Progress, SubBatch
+from operators.inputs import DELIVERIES, INTERNAL, OURS, Input, Progress, SubBatch
 from operators.joining import has_aliases
 from operators.outbox import Outbox
 from operators.program import Program
@@ -52,6 +52,9 @@ _delivery = msgspec.json.Decoder(Delivery)
 _attempt = msgspec.json.Decoder(Message)
 
 
+Range = tuple[str, int, int, int, int]
+
+
 class SourceGap(RuntimeError):
     """Inputs are missing between what a shard has and what it is given."""
 
@@ -78,6 +81,7 @@ class Surroundings:
     keep: Keep | None = None  # None: for ever
     origins: Mapping[TopicPartition, int] = field(default_factory=dict)  # where the first start began
     shards: int = 1
+    words_first: bool = False  # take events in only when all has been read that was told to the shards so far
 
 
 class Shard:
@@ -106,13 +110,17 @@ class Shard:
         self._appended: list[float] = []  # when the events entered the log that were decided about at once
         self._due = {clock: store.first_due(clock) for clock in (EVENT_CLOCK, WALL_CLOCK)}
         self._until_mark: set[bytes] = set()  # replay: whose events are held until the next mark
+        self._early: list[SubBatch | Range] | None = [] if around.words_first else None
 
     def take(self, inputs: Iterable[Input]) -> None:
         """Take inputs in and write what follows, all at once.  Raises `SourceGap`."""
         self._wall = round(self.around.wall() * 1000)
         for each in inputs:
             if isinstance(each, SubBatch):
-                self._sub_batch(each)
+                if self._early is not None and each.topic != INTERNAL:
+                    self._early.append(self._unread(each))
+                else:
+                    self._sub_batch(each)
             elif isinstance(each, Progress):
                 self._progress(each)
             else:
@@ -203,10 +211,29 @@ class Shard:
             self._clock_moved()
 
     def _progress(self, progress: Progress) -> None:
-        for topic, partition, start, end, reached in progress.ranges:
-            self._advance(TopicPartition(topic, partition), start, end, reached)
-        if self.clock.take(progress.report):
+        moved = self.clock.take(progress.report)
+        for each in progress.ranges:
+            if self._early is not None and each[0] != INTERNAL:
+                self._early.append(each)
+            else:
+                self._advance(TopicPartition(each[0], each[1]), *each[2:])
+        if self._early is not None and self.clock.settled:
+            self._take_early(self._early)
+        if moved:
             self._clock_moved()
+
+    def _take_early(self, early: list[SubBatch | Range]) -> None:
+        """What other shards said by the time of the start has been read: now what couriers told, then all else."""
+        self._early = None
+        for each in sorted(early, key=lambda each: each[0] != DELIVERIES):
+            if isinstance(each, SubBatch):
+                self._sub_batch(each)
+            else:
+                self._advance(TopicPartition(each[0], each[1]), *each[2:])
+
+    def _unread(self, batch: SubBatch) -> SubBatch:
+        mark = self._watermarks.get(TopicPartition(batch.topic, batch.partition), (0, 0))[0]
+        return batch._replace(records=[record for record in batch.records if record.offset >= mark])
 
     def _advance(self, tp: TopicPartition, start: int, end: int, reached: int) -> int:
         """Move a watermark; where it stood."""
@@ -293,9 +320,9 @@ class Shard:
         entry = self.residents.entry(chash, customer_id)
         effects = Effects()
         engine, customer = self.around.engine, entry.customer
-        if is_alias(customer):
+        if is_alias(customer) or is_received(customer):
             forward_delivery(customer, delivery, at, effects)
-        else:
+        if not is_alias(customer):
             held_until = engine.next_wake(customer) if customer.held else 0
             cause = Cause(tp.topic, tp.partition, record.offset)
             engine.on_delivery(customer, delivery, self._wall, effects, cause)

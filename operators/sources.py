@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from operators.clock import Report
-from operators.inputs import DELIVERIES, OURS, Input, Progress, SubBatch
+from operators.inputs import OURS, Input, Progress, SubBatch
 from operators.pressure import Pressure
 from state.claims import claimed
 from state.decode import AHEAD_MAX, CATALOGUE, peek_customer, peek_time
@@ -68,6 +68,7 @@ class LogSource:
 
     `start`: where each partition begins, what it had reached, and where it ended when the worker started.
     `stalled_after`: seconds without a word of a partition after which the clock goes on without it; None: never.
+    `may_read`: whether the shards have been told all that was there for them; no event is read before.
     `poll` never blocks.  Times in seconds (`wall`) and milliseconds (all else).
     """
 
@@ -85,6 +86,7 @@ class LogSource:
         *,
         pressure: Pressure,
         stalled_after: float | None = None,
+        may_read: Callable[[], bool] | None = None,
     ) -> None:
         self._reader = reader
         self._router = router
@@ -97,14 +99,15 @@ class LogSource:
         self._positions = dict(start)
         self._inputs = [tp for tp in start if tp.topic not in OURS]
         self._reached = {tp: reached.get(tp, 0) for tp in start}
-        self._results_to = {tp: ends[tp] for tp in start if tp.topic == DELIVERIES}
+        self._results_to = {tp: ends[tp] for tp in start if tp.topic in OURS}
+        self._may_read = may_read
         self._idle: dict[TopicPartition, float | None] = {}
         self._heard: dict[TopicPartition, float] = dict.fromkeys(start, wall())
-        self._paused: frozenset[TopicPartition] = frozenset()
+        self._paused = frozenset(self._inputs) if may_read is not None else frozenset[TopicPartition]()
         self._told = {tp: [offset] * shards for tp, offset in start.items()}
         self._report_at = 0.0
         self._reports = 0
-        reader.assign(self._positions)
+        self._assign()
 
     def poll(self) -> list[tuple[int, Input]]:
         """(shard, input) pairs; empty when there is nothing to say."""
@@ -161,8 +164,12 @@ class LogSource:
 
     def _pause(self, now: float) -> None:
         """Leave out what is ahead of the clock while the shards hold back as much as they may."""
+        if self._may_read is not None and self._is_settled() and self._may_read():
+            self._may_read = None
         clock = self._pressure.clock() if self._pressure.is_high() else None
         ahead = frozenset(tp for tp in self._inputs if clock is not None and self._reached[tp] > clock)
+        if self._may_read is not None:
+            ahead = frozenset(self._inputs)
         if ahead == self._paused:
             return
         for tp in ahead - self._paused:
@@ -170,7 +177,13 @@ class LogSource:
         for tp in self._paused - ahead:
             self._heard[tp] = now
         self._paused = ahead
-        self._reader.assign({tp: offset for tp, offset in self._positions.items() if tp not in ahead})
+        self._assign()
+
+    def _assign(self) -> None:
+        self._reader.assign({tp: offset for tp, offset in self._positions.items() if tp not in self._paused})
+
+    def _is_settled(self) -> bool:
+        return all(self._positions[tp] >= end for tp, end in self._results_to.items())
 
     def _stalled(self, now: float) -> list[TopicPartition]:
         after = self._stalled_after
@@ -216,6 +229,6 @@ class LogSource:
             idle=int(min(idle) * 1000) if idle else None,
             furthest=max((self._reached[tp] for tp in self._inputs), default=0),
             complete=all(tp in self._idle for tp in inputs),
-            settled=all(self._positions[tp] >= end for tp, end in self._results_to.items()),
+            settled=self._is_settled(),
             stalled=bool(stalled),
         )

@@ -41,6 +41,8 @@ class Link(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     ended: bool = False  # somebody else has claimed the id since
     marks: dict[str, int] = {}
     brought: list[str] = []
+    digest: int = -1  # of what the parts are parts of
+    again: bytes = b""  # the same merge, as a shard put back said it anew
 
     @property
     def has_come(self) -> bool:
@@ -70,7 +72,8 @@ class Alias(msgspec.Struct, gc=False, array_like=True, kw_only=True):
 
     `heard` are hashes of the claims that were said or waived, the last ones.  `moving` are messages of hers that a
     courier had when she was merged: message id → attempt.  `asks` are customers who must know when she has been read
-    up to a moment.
+    up to a moment.  `received`: who has what was known of her, by which claim; a shard put back hears of it before it
+    comes to that claim.
     """
 
     of: str = ""
@@ -82,6 +85,8 @@ class Alias(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     asks: dict[str, int] = {}
     shared: bool = False
     heard: bytes = b""
+    received_by: str = ""
+    received: str = ""
 
     def has_heard(self, claim_id: str) -> bool:
         return has_mark(self.heard, claim_id)

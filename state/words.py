@@ -47,6 +47,11 @@ class Merge(Word, frozen=True, kw_only=True, array_like=True, tag="merge"):
     part: int = 0
     parts: int = 1
     state: bytes = b""
+    digest: int = 0  # of the whole
+
+
+class Received(Word, frozen=True, kw_only=True, array_like=True, tag="received"):
+    """To the anonymous one: what was known of you is here, and will not be taken again."""
 
 
 class Forward(Word, frozen=True, kw_only=True, array_like=True, tag="forward"):
@@ -70,7 +75,7 @@ class Told(Word, frozen=True, kw_only=True, array_like=True, tag="told"):
     ended: bool = False
 
 
-AnyWord = Claim | Waiver | Refusal | Merge | Forward | Ask | Told
+AnyWord = Claim | Waiver | Refusal | Merge | Received | Forward | Ask | Told
 
 encode = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[AnyWord] = msgspec.msgpack.Decoder(AnyWord)
@@ -87,7 +92,7 @@ def is_word(raw: bytes | None) -> bool:
 
 
 def is_to_anonymous(word: AnyWord) -> bool:
-    return isinstance(word, (Claim, Waiver, Ask))
+    return isinstance(word, (Claim, Waiver, Ask, Received))
 
 
 def key_of(word: AnyWord) -> bytes:

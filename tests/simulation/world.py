@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
@@ -48,7 +48,7 @@ TOPICS = {
     "clickstream": 2,
     "orders": 1,
     "deliveries": 2,
-    "internal": 1,
+    "internal": 2,
     "messages": 2,
     "decisions": 1,
     "dead-letters": 1,
@@ -78,6 +78,9 @@ reminders = Flow(
 )
 greetings = Flow("greetings", enter=on(ConsentGranted), steps=[send(hello), wait("later", seconds(1.5)), send(again)])
 
+Happening = tuple[float, str, str, bytes]
+Happens = Callable[[Random], list[Happening]]
+
 IDS = Ids(b"simulation")
 PROGRAM = Program([reminders, greetings])
 _delivery = msgspec.json.Encoder().encode
@@ -98,14 +101,14 @@ class Accidents:
 class World:
     """One life.  `run` plays it to its end; then look at `decided`, `accepted` and the stores."""
 
-    def __init__(self, seed: int, accidents: Accidents | None = None) -> None:
+    def __init__(self, seed: int, accidents: Accidents | None = None, happens: Happens | None = None) -> None:
         self.chance = Random(seed)
         self.accidents = accidents or Accidents()
         self.wall = START / 1000
         self.log = MemoryLog(TOPICS)
         self.disks: list[dict[bytes, bytes]] = [{} for _ in range(SHARDS)]
         self.copies: list[list[dict[bytes, bytes]]] = [[] for _ in range(SHARDS)]
-        self.events = _events(self.chance)
+        self.events = (happens or _events)(self.chance)
         self._coming = list(self.events)
         self.courier = Courier(self)
         self._ending = False
@@ -152,6 +155,7 @@ class World:
             and self.publisher.in_flight == 0
             and not self.publisher.has_backlog
             and not any(MemoryStore(disk).outbox_rows() for disk in self.disks)
+            and not any(MemoryStore(disk).held_rows() for disk in self.disks)
             and not any(MemoryStore(disk).first_due(clock) < 1 << 62 for disk in self.disks for clock in (0, 1))
         )
 
@@ -183,7 +187,7 @@ class World:
         self.reader, self.writer = reader, writer
         reader.now = writer.now = self.wall
         around = Surroundings(
-            engine=Engine(PROGRAM, Rules(), IDS, breaker=Breaker(), clock="live"),
+            engine=Engine(PROGRAM, Rules(), IDS, breaker=Breaker(), clock="live", links="log"),
             program=PROGRAM,
             ids=IDS,
             decoder=Decoder("PLN"),
@@ -194,6 +198,8 @@ class World:
             started_ms=round(self.wall * 1000),
             cache_customers=2,
             publishes=True,
+            shards=SHARDS,
+            words_first=True,
         )
         self.shards = [Shard(n, cast("Any", MemoryStore(disk)), around) for n, disk in enumerate(self.disks)]
         self.publisher = Publisher(cast("Writer", writer), power=False)
@@ -214,6 +220,7 @@ class World:
             lambda: self.wall,
             "live",
             pressure=pressure,
+            may_read=lambda: all(shard.clock.settled for shard in self.shards),
         )
 
     def _come_to_an_end(self) -> None:
@@ -286,26 +293,27 @@ def _never_full(full: StoreFull) -> None:
     raise full
 
 
-def _events(chance: Random) -> list[tuple[float, str, str, bytes]]:
+def _events(chance: Random) -> list[Happening]:
     """(wall seconds, topic, customer, JSON) in order of time; each is appended the moment it happens."""
     found = []
     for customer in CUSTOMERS:
         at = START / 1000 + chance.uniform(0, 0.5)
-        found.append((at, "clickstream", customer, _identify(customer, at)))
+        found.append((at, "clickstream", customer, identify(customer, at)))
         for number in range(chance.randint(2, 7)):
             at = round(at + chance.uniform(0.05, 1.6), 3)
             kind = chance.choice(("add", "add", "add", "remove", "order", "consent"))
             # One topic for each customer: what she does in another may overtake it, and then time decides.
-            found.append((at, "clickstream", customer, _body(customer, number, kind, at)))
+            found.append((at, "clickstream", customer, body_of(customer, number, kind, at)))
     return sorted(found)
 
 
-def _identify(customer: str, at: float) -> bytes:
+def identify(customer: str, at: float, *, anonymous: bool = False, claims: bool = False) -> bytes:
     traits = {"email": f"{customer}@example.com"}
-    return _json(customer, "identify", at, {"type": "identify", "traits": traits})
+    number = "identify" if not claims else "claim"
+    return as_json(customer, number, at, {"type": "identify", "traits": traits}, anonymous=anonymous, claims=claims)
 
 
-def _body(customer: str, number: int, kind: str, at: float) -> bytes:
+def body_of(customer: str, number: int, kind: str, at: float, *, anonymous: bool = False, cart: str = "k1") -> bytes:
     names = {
         "add": "Product Added",
         "remove": "Product Removed",
@@ -313,15 +321,27 @@ def _body(customer: str, number: int, kind: str, at: float) -> bytes:
         "consent": "Consent Granted",
     }
     known: dict[str, dict[str, Any]] = {
-        "add": {"product_id": "p1", "cart_id": "k1", "price": 20},
-        "remove": {"product_id": "p1", "cart_id": "k1", "quantity": 1},
-        "order": {"order_id": f"o{number}", "cart_id": "k1"},
+        "add": {"product_id": "p1", "cart_id": cart, "price": 20},
+        "remove": {"product_id": "p1", "cart_id": cart, "quantity": 1},
+        "order": {"order_id": f"o{number}", "cart_id": cart},
         "consent": {"channel": "email", "topic": "marketing"},
     }
     body = {"type": "track", "event": names[kind], "properties": known[kind]}
-    return _json(customer, f"{number}", at, body)
+    return as_json(customer, f"{number}", at, body, anonymous=anonymous)
 
 
-def _json(customer: str, number: str, at: float, body: Mapping[str, Any]) -> bytes:
+def as_json(
+    customer: str,
+    number: str,
+    at: float,
+    body: Mapping[str, Any],
+    *,
+    anonymous: bool = False,
+    claims: bool = False,
+) -> bytes:
+    """An event of hers, by the name she is known by, by her anonymous one, or by both."""
+    ids = {} if anonymous else {"userId": customer}
+    if anonymous or claims:
+        ids["anonymousId"] = f"a-{customer}"
     stamp = format_instant(round(at * 1000))
-    return json.dumps({**body, "userId": customer, "messageId": f"{customer}-{number}", "timestamp": stamp}).encode()
+    return json.dumps({**body, **ids, "messageId": f"{customer}-{number}", "timestamp": stamp}).encode()
