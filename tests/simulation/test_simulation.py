@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from tests.simulation import strangers
 from tests.simulation.checks import live
 from tests.simulation.world import Accidents
 
@@ -30,3 +31,17 @@ def test_without_accidents_every_message_is_accepted_exactly_once() -> None:
 @pytest.mark.parametrize("seed", FAILED_ONCE)
 def test_what_failed_once_holds(seed: int) -> None:
     live(seed)
+
+
+def test_who_was_anonymous_is_told_what_she_would_have_been_told_as_known_whatever_dies() -> None:
+    hits: Counter[str] = Counter()
+    for seed in range(200):
+        hits += strangers.live(seed).accidents.hit
+    assert hits["worker"] > 200
+    assert hits["put_back"] > 30
+
+
+def test_without_accidents_strangers_are_told_everything_exactly_once() -> None:
+    for seed in range(20):
+        world = strangers.live(seed, Accidents(0, 0, 0, 0))
+        assert set(world.courier.accepted.values()) <= {1}

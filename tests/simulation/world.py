@@ -152,6 +152,7 @@ class World:
             before == after
             and not self._coming
             and self.courier.is_idle
+            and all(offset == len(self.log.records[tp]) for tp, offset in self.source.positions().items())
             and self.publisher.in_flight == 0
             and not self.publisher.has_backlog
             and not any(MemoryStore(disk).outbox_rows() for disk in self.disks)
