@@ -38,10 +38,10 @@ from state.records import TopicPartition
 
 FOLDER = Path(".local/demo")
 SEED = 7
-VISITORS = 2_000
+VISITORS = 1_500
 PACE = 500  # events a second
 START = parse_instant("2026-03-02T07:00:00Z")
-PERIOD = 4 * DAY
+PERIOD = 10 * DAY
 QUIET_SECONDS = 1.5
 READY_SECONDS_MAX, SETTLE_SECONDS_MAX, DRAIN_SECONDS_MAX = 90.0, 60.0, 60.0
 LINES_SHOWN = 8
@@ -124,6 +124,8 @@ data_dir = "{folder}/data"
 secret_file = "{folder}/data/secret"
 public_url = "http://127.0.0.1:{http}"
 clock = "replay"
+[guards]
+holdout_percent = 20
 [smtp]
 port = {smtp_port}
 [http]
@@ -241,15 +243,24 @@ def _report(settings: Settings, config: Path, events: list[Happening], accepted:
         for each in recommended[-1].items:
             price = f"{each.price} {each.currency}" if each.price else ""
             print(f"  {each.name:<32}{price:>14}   {each.reason}{': ' + each.because if each.because else ''}")
+    print("\nWhat it came to, against the fifth who got nothing (nobody here reads mails, so no lift is right):\n")
+    sys.stdout.flush()
+    _impuls("report", "--config", str(config))
     customer = str(message["To"]).partition("@")[0]
     print(f"""
 Where to look next:
   .venv/bin/impuls customer {customer} --config {config}
   .venv/bin/impuls decisions --customer {customer} --config {config}
   .venv/bin/impuls explain {customer} --config {config}
+  .venv/bin/impuls report --html {config.parent}/report.html --config {config}
   .venv/bin/impuls flows abandoned_cart
   .venv/bin/impuls precompute --out {config.parent}/recommendations --config {config}
   flows/abandoned_cart.py, tests/flows/test_abandoned_cart.py, README.md""")
+
+
+def _impuls(*arguments: str) -> None:
+    """A command as anybody would give it."""
+    subprocess.run([sys.executable, "-c", "from flows.cli import main; main()", *arguments], check=True)
 
 
 def _outcome(decision: Decision) -> str:

@@ -40,6 +40,7 @@ def test_the_demo_ends_by_itself_with_a_table_a_mail_and_where_to_look_next(tmp_
         r"mails accepted .* +\d",
         r"mails that recommend .* +[1-9]",
         "p50 .* p99",
+        "By flow, message and arm",
     ):
         assert re.search(row, out), row
     assert re.search(r"Message-ID: <\w+@", out)
