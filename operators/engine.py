@@ -7,7 +7,7 @@ The shard runs this over its store; `operators.simulate` runs the same in memory
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVarTuple
 
 import msgspec
 
@@ -15,7 +15,7 @@ from operators import aliasing, joining, journey, merging, places, windows
 from operators.breaker import Breaker
 from operators.effects import Effects, FlowFault, told
 from operators.experiments import assigned
-from operators.flow import Flow
+from operators.flow import Flow, Step, Wait
 from operators.gates import Gate, first_gate
 from operators.guards import Rules
 from operators.journey import Intent, Journey, Moved
@@ -37,6 +37,7 @@ from state.messages import Delivery
 from state.passages import EVENT_CLOCK, NEVER, PASSAGES_MAX, WALL_CLOCK, Passage, Pending
 
 Taken = Literal["applied", "duplicate", "held", "forwarded"]
+Ts = TypeVarTuple("Ts")
 REST_MS = 60_000  # how often those who rest in a stopped flow are looked at
 
 
@@ -79,6 +80,7 @@ class Engine:
             grace = round(flow.grace.total_seconds() * 1000)
             self._graces[flow.name] = max(grace, self._graces.get(flow.name, 0))
         self._some_wait_longer = any(self._graces.values())
+        self._hears_inside = frozenset(flow.name for flow in program.all if flow.hears_inside)
         self.links = links
         self.meeting = Meeting(links, self._first, self._graces)
 
@@ -125,7 +127,7 @@ class Engine:
         if correction:
             places.correct(turn.customer, flow, fact)
             return
-        self._guarded(turn, flow, fact, None, lambda: self._hear(turn, flow, fact))
+        self._guarded(turn, flow, fact, None, self._hear, turn, flow, fact)
 
     def wake(
         self,
@@ -198,8 +200,10 @@ class Engine:
         event_due = wall_due = NEVER
         graces = self._graces
         for passage in customer.passages:
-            if not passage.set_aside and passage.flow in graces:
-                due = max(passage.until, passage.look_again) + graces[passage.flow]
+            grace = graces.get(passage.flow)
+            if grace is not None and not passage.set_aside:
+                until = passage.until if passage.until > passage.look_again else passage.look_again
+                due = until + grace
                 if due < event_due:
                     event_due = due
         for pending in customer.pending:
@@ -225,9 +229,9 @@ class Engine:
 
     def next_wake(self, customer: Customer) -> int:
         """When (event time) the first of her waits ends; later events are held until then."""
-        due = NEVER
+        due, stopped = NEVER, self._breaker.stopped
         for passage in customer.passages:
-            if passage.until < due and not passage.set_aside and not self._rests(passage.flow):
+            if passage.until < due and not passage.set_aside and not (stopped and self._rests(passage.flow)):
                 due = passage.until
         for pending in customer.pending:
             if pending.clock == EVENT_CLOCK and pending.due < due and not pending.set_aside:
@@ -253,20 +257,21 @@ class Engine:
 
     def _first(self, customer: Customer) -> tuple[Passage | Pending | None, int]:
         """Who is woken first: by moment, then priority, then who came earlier."""
-        found: list[tuple[int, int, int, str, Passage | Pending]] = [
-            (each.until, -self._priority(customer, each), each.entered_at, each.id, each)
-            for each in customer.passages
-            if not each.set_aside and each.flow in self._program.by_name and not self._rests(each.flow)
-        ]
-        found += [
-            (each.due, -self._priority(customer, each), each.entered_at, each.message_id, each)
-            for each in customer.pending
-            if each.clock == EVENT_CLOCK and not each.set_aside
-        ]
-        if not found:
-            return None, NEVER
-        first = found[0] if len(found) == 1 else min(found, key=lambda entry: entry[:4])
-        return first[4], first[0]
+        first: Passage | Pending | None = None
+        due, flows, stopped = NEVER, self._program.by_name, self._breaker.stopped
+        for passage in customer.passages:
+            if passage.until > due or passage.set_aside or passage.flow not in flows:
+                continue
+            if stopped and self._rests(passage.flow):
+                continue
+            if first is None or passage.until < due or self._rank(customer, passage) < self._rank(customer, first):
+                first, due = passage, passage.until
+        for pending in customer.pending:
+            if pending.due > due or pending.set_aside or pending.clock != EVENT_CLOCK:
+                continue
+            if first is None or pending.due < due or self._rank(customer, pending) < self._rank(customer, first):
+                first, due = pending, pending.due
+        return first, due
 
     def _rests(self, flow: str) -> bool:
         """Whether those inside this flow are not woken, since it is stopped."""
@@ -285,13 +290,21 @@ class Engine:
                 for each in customer.passages
             ]
 
-    def _priority(self, customer: Customer, each: Passage | Pending) -> int:
+    def _rank(self, customer: Customer, each: Passage | Pending) -> tuple[int, int, str]:
+        """Of those that are due at one moment the least goes first."""
         flow = self._versions.at(each.flow, customer.id, each.wait)
-        return flow.priority if flow else 0
+        return -flow.priority if flow else 0, each.entered_at, each.id if isinstance(each, Passage) else each.message_id
 
     def _hear(self, turn: Turn, flow: Flow[Any], fact: Event) -> None:
-        customer = turn.customer
         lenient = flow.name in self._breaker.stopped
+        if flow.name in self._hears_inside:
+            self._hear_inside(turn, flow, fact, lenient)
+        if not flow.closed and places.matches(flow.enter, fact, turn.customer, lenient):
+            self._enter(turn, flow, fact)
+
+    def _hear_inside(self, turn: Turn, flow: Flow[Any], fact: Event, lenient: bool) -> None:
+        """Let those leave, or go on from their wait, whom the fact moves."""
+        customer = turn.customer
         for passage in [each for each in customer.passages if each.flow == flow.name]:
             version = self._versions.at(flow.name, customer.id, passage.wait) or flow
             if not places.concerns(flow, fact, passage.subject) or fact.at < passage.entered_at:
@@ -316,16 +329,14 @@ class Engine:
                     and pending.entered_at <= fact.at
                 ):
                     places.leave(customer, flow.name, pending.subject, fact.at)
-        if not flow.closed and places.matches(flow.enter, fact, customer, lenient):
-            self._enter(turn, flow, fact)
 
     def _enter(self, turn: Turn, flow: Flow[Any], fact: Event) -> None:
         customer = turn.customer
         subject = fact.subject if flow.per is not Event else ""
-        inside = next((p for p in customer.passages if p.flow == flow.name and p.subject == subject), None)
+        inside = places.find(customer, flow.name, subject)
         if inside is not None and (not flow.restart or fact.at < inside.entered_at):
             return
-        if flow.restart:
+        if flow.restart and (inside is not None or customer.pending):
             places.leave(customer, flow.name, subject, fact.at)
         passage = Passage(
             flow=flow.name,
@@ -351,13 +362,14 @@ class Engine:
         wait, rest = found
         event = event_codec.decode(passage.event)
         turn.cause = timer_cause(wait.name, passage.until)
-
-        def move() -> None:
-            moved = journey.wake(wait, rest, self._journey(customer, flow, event, passage.until))
-            self._move(turn, flow, passage, moved, passage.until)
-
-        if not self._guarded(turn, flow, event, passage, move):
+        if not self._guarded(turn, flow, event, passage, self._go_on, turn, flow, passage, event, wait, rest):
             customer.passages = [*customer.passages, msgspec.structs.replace(passage, set_aside=True)]
+
+    def _go_on(
+        self, turn: Turn, flow: Flow[Any], passage: Passage, event: Event, wait: Wait[Any], rest: tuple[Step[Any], ...]
+    ) -> None:
+        moved = journey.wake(wait, rest, self._journey(turn.customer, flow, event, passage.until))
+        self._move(turn, flow, passage, moved, passage.until)
 
     def _look_again(self, turn: Turn, pending: Pending) -> None:
         customer = turn.customer
@@ -367,12 +379,11 @@ class Engine:
             self._sending.again(turn, pending)
         else:
             fact = event_codec.decode(pending.event)
-
-            def look() -> None:
-                self._settle_early(turn, self._sending.again(turn, pending))
-
-            if not self._guarded(turn, flow, fact, pending, look):
+            if not self._guarded(turn, flow, fact, pending, self._send_again, turn, pending):
                 customer.pending = [*customer.pending, msgspec.structs.replace(pending, set_aside=True)]
+
+    def _send_again(self, turn: Turn, pending: Pending) -> None:
+        self._settle_early(turn, self._sending.again(turn, pending))
 
     def _move(self, turn: Turn, flow: Flow[Any], passage: Passage, moved: Moved, moment: int) -> None:
         """Decide about what she passes, and let her rest where she arrives."""
@@ -431,7 +442,13 @@ class Engine:
         return Journey(event, customer, now, zone, self._ids, flow.name in self._breaker.stopped)
 
     def _guarded(
-        self, turn: Turn, flow: Flow[Any], fact: Event, at: Passage | Pending | None, transition: Callable[[], None]
+        self,
+        turn: Turn,
+        flow: Flow[Any],
+        fact: Event,
+        at: Passage | Pending | None,
+        transition: Callable[[*Ts], None],
+        *args: *Ts,
     ) -> bool:
         """Run a transition that calls a flow's own code; taken back as a whole when that code raises."""
         customer, effects = turn.customer, turn.effects
@@ -445,7 +462,7 @@ class Engine:
         )
         mark = effects.mark()
         try:
-            transition()
+            transition(*args)
         except Exception as error:
             customer.passages, customer.pending, customer.sent, customer.early_results, customer.told, customer.arms = (
                 before

@@ -106,8 +106,9 @@ class Flow(Generic[E]):
     `restart`: an entering event starts a passage under way over.  `renamed` maps the old name of a
     wait to its new one.  `priority` decides which of two messages wins, the higher first.  `grace`
     is how much longer than due a wake waits for late events.  A `closed` flow takes nobody in.
-    `while_stopped` says what customers do inside a flow that is stopped at run time: `go_on`, their
-    messages being decided `flow_stopped`, or `rest` where they are until it is started again.
+    `hears_inside`: events can move those who are inside already.  `while_stopped` says what customers
+    do inside a flow that is stopped at run time: `go_on`, their messages being decided `flow_stopped`,
+    or `rest` where they are until it is started again.
     `cap` limits what one customer gets from this flow.  Of the flows of a `group` one at a time speaks to her.
     `holdout_percent` of all customers get no marketing from this flow, to compare the others with.
     `credited` is how long after one of its messages an order is credited to it in reports.
@@ -130,6 +131,7 @@ class Flow(Generic[E]):
     credited: timedelta = field(default=timedelta(days=7), metadata=UNSAID)
     trial: Trial | None = field(default=None, metadata=UNPRINTED)
     after: Mapping[str, tuple[Wait[E], tuple[Step[E], ...]]] = field(init=False, repr=False, compare=False)
+    hears_inside: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not issubclass(self.enter.event, self.per):
@@ -150,6 +152,8 @@ class Flow(Generic[E]):
                     f"There are {', '.join(sorted(after)) or 'none'}."
                 )
         object.__setattr__(self, "after", MappingProxyType(after))
+        waits_for = any(wait.until is not None for wait, _ in after.values())
+        object.__setattr__(self, "hears_inside", bool(self.leave) or waits_for)
 
     def find_wait(self, name: str) -> tuple[Wait[E], tuple[Step[E], ...]] | None:
         """The wait that a parked customer's stored name means now, and the steps after it."""

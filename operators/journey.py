@@ -68,17 +68,16 @@ def arrive(wait: Wait[Any], rest: tuple[Step[Any], ...], journey: Journey) -> Mo
 
 def _run(steps: tuple[Step[Any], ...], journey: Journey, last_wait: str) -> Moved:
     """Take every step up to the next wait."""
-    now = journey.now
-    ahead = list(reversed(steps))
+    now, ahead = journey.now, steps
     intents: list[Intent] = []
     ordinals: dict[str, int] = {}
     tested: tuple[str, str, float | None] = ("", "", None)
     drawn: dict[str, Drawn] = {}
     while ahead:
-        step = ahead.pop()
+        step, ahead = ahead[0], ahead[1:]
         match step:
             case Wait():
-                return Moved(step.name, _end(step, journey), intents, tuple(drawn.values()))
+                return Moved(step.name, _end(step, journey), intents, tuple(drawn.values()) if drawn else ())
             case Send():
                 name = step.template.name
                 ordinal = ordinals[name] = ordinals.get(name, 0) + 1
@@ -89,11 +88,11 @@ def _run(steps: tuple[Step[Any], ...], journey: Journey, last_wait: str) -> Move
                 else:
                     intents.append(Intent(step.template, place, last_wait, *tested))
             case Split():
-                ahead += reversed(_branch(step, journey))
+                ahead = _branch(step, journey) + ahead
             case Experiment():
                 arm, propensity = arm_for(step, journey.customer, journey.ids, drawn)
                 tested = (step.name, arm.name, propensity)
-                ahead += reversed(arm.steps)
+                ahead = arm.steps + ahead
             case Leave():
                 break
             case _:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from operators import verdicts
 from operators.breaker import Breaker
 from operators.effects import Effects
-from operators.engine import Arrived, Engine, Taken
+from operators.engine import Arrived, Engine, Taken, Ts
 from operators.flow import Flow
 from operators.guards import Ask, Rules, Verdict
 from operators.journey import Moved
@@ -194,11 +194,17 @@ class TracingEngine(Engine):
         super()._look_again(turn, pending)
 
     def _guarded(
-        self, turn: Turn, flow: Flow[Any], fact: Event, at: Passage | Pending | None, transition: Callable[[], None]
+        self,
+        turn: Turn,
+        flow: Flow[Any],
+        fact: Event,
+        at: Passage | Pending | None,
+        transition: Callable[[*Ts], None],
+        *args: *Ts,
     ) -> bool:
         entries = self.trace.entries
         start, self._entering = len(entries), None
-        went_well = super()._guarded(turn, flow, fact, at, transition)
+        went_well = super()._guarded(turn, flow, fact, at, transition, *args)
         if not went_well:
             self._entering = None
             entries[start:] = [each for each in entries[start:] if each.what in ("condition", "arm", "moment", "guard")]
