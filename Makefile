@@ -18,6 +18,7 @@ help:
 	@echo 'make bench-quick            latency, throughput, memory; ends with RESULT {json}'
 	@echo 'make bench-measuring        1,000 A/A and 1,000 A/B experiments looked at daily; false alarms and coverage'
 	@echo 'make bench-recommender DATA=FILE PROTOCOL=published|stream   hit rates beside baselines; RESULT {json}'
+	@echo 'make bench-propensity DATA=FILE   how well purchases and absences are foretold; RESULT {json}'
 	@echo 'make prove KILLS=n SEED=s   kills under work and every other fault; ends with RESULT {json}'
 	@echo 'make lock                   write requirements.lock anew from pyproject.toml'
 
@@ -57,6 +58,10 @@ bench-measuring: venv
 .PHONY: bench-recommender
 bench-recommender: venv
 	@$(PYTHON) -m benchmarks.recommender "$(DATA)" --protocol $(PROTOCOL) $(ARGS)
+
+.PHONY: bench-propensity
+bench-propensity: venv
+	@$(PYTHON) -m benchmarks.propensity "$(DATA)" $(ARGS)
 
 prove: venv
 	@$(PYTHON) -m benchmarks.prove --kills $(KILLS) --seed $(SEED)
