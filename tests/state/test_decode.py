@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -114,14 +114,14 @@ def test_four_times_the_bytes_take_no_more_than_a_few_times_as_long(shape: str) 
         record = SHAPES[shape](size)
         assert len(record) <= SIZE_MAX
         times = []
-        for _ in range(7):
-            start = perf_counter()
+        for _ in range(20):
+            start = thread_time()  # of this thread alone, whoever else is at work on the machine
             decoded(record)
-            times.append(perf_counter() - start)
+            times.append(thread_time() - start)
         return min(times)
 
     small, large = seconds(7_000), seconds(28_000)
-    assert large < 10 * small + 0.0005  # growing with the square would take sixteen times as long, and more
+    assert large < 12 * small + 0.0005  # growing with the square would take sixteen times as long, and more
 
 
 def test_a_text_full_of_brackets_is_not_deep() -> None:
