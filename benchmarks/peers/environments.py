@@ -22,10 +22,10 @@ class NotInstalled(RuntimeError):
     """There can be no such environment here; the message says why."""
 
 
-def python_of(name: str) -> Path:
+def python_of(name: str, requirements_in: Path = REQUIREMENTS) -> Path:
     """The interpreter of the environment; made where it is missing, or no longer what the requirements say."""
     folder = ROOT / ".local" / "peers" / name
-    requirements, stamp = REQUIREMENTS / f"{name}.txt", folder / "impuls.stamp"
+    requirements, stamp = requirements_in / f"{name}.txt", folder / "impuls.stamp"
     wanted = sha256(requirements.read_bytes() + sys.version.encode() + str(folder).encode()).hexdigest()
     python = folder / "bin" / "python"
     if not (stamp.is_file() and stamp.read_text() == wanted and python.exists()):

@@ -11,6 +11,7 @@ from flows.catalog import CatalogError
 from flows.cli import (
     dead_letters,
     explaining,
+    exporting,
     flow_commands,
     imports,
     precompute,
@@ -47,6 +48,7 @@ app.command()(reading.decisions)
 app.command()(reading.status)
 app.command()(precompute.precompute)
 app.command()(report.report)
+app.command()(exporting.export)
 app.command()(webhooks.webhook_secrets)
 app.add_typer(dead_letters.app, name="dead-letters")
 
