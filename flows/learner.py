@@ -14,6 +14,7 @@ import msgspec
 
 from config.settings import Settings
 from flows import worker_doors as doors
+from flows.learner_propensity import Foretelling
 from flows.worker_process import METRICS_BEATS, Beat, prepare, settings_for, told_by_supervisor
 from operators.host import Stop
 from operators.recommender.lessons import Lessons
@@ -50,6 +51,7 @@ class Learner:
         self._model = CoVisitation(self._shelf)
         restore(self._model, self._store.note)
         self._lessons = Lessons(self._model, self._shelf)
+        self._foretelling = Foretelling(self._store, settings.data_dir, settings.currency)
         self._reader = doors.open_reader(settings, f"{settings.kafka.group}-learner")
         self._learnt_to = self._store.watermarks()
         self._positions: dict[TopicPartition, int] = {}
@@ -103,7 +105,10 @@ class Learner:
         if isinstance(event, Rejected):
             return  # the workers set it aside and say so
         who = self._ids.customer(event.customer.encode())
-        self._lessons.take(who, event, learn=record.offset >= self._learnt_to.get(tp, 0))
+        new = record.offset >= self._learnt_to.get(tp, 0)
+        self._lessons.take(who, event, learn=new)
+        if new:
+            self._foretelling.take(tp, who, event)
 
     # -- where it stands
 
@@ -143,16 +148,20 @@ class Learner:
         if not moved and not self._shelf.changed:
             return
         rows, facts = self._shelf.to_save()
-        notes = {SAVED_AT: msgspec.msgpack.encode(round(time.time() * 1000)), TRUST: trust_of(self._model)}
+        self._foretelling.pass_time()
+        foretold, visitors = self._foretelling.to_save()
+        notes = foretold | {SAVED_AT: msgspec.msgpack.encode(round(time.time() * 1000)), TRUST: trust_of(self._model)}
         if time.monotonic() >= self._popular_at:
             self._popular_at = time.monotonic() + POPULAR_SECONDS
             notes[POPULARITY] = popularity_of(self._model)
-        self._store.commit(rows, facts, notes, moved)
+        self._store.commit(rows, facts, notes, moved, visitors)
         self._shelf.saved()
+        self._foretelling.saved()
         self._learnt_to |= moved
         self._reader.commit(self._learnt_to)
 
     def _tell(self, *, last: bool = False) -> None:
+        self._foretelling.tell()
         status = {
             "learnt": self._lessons.learnt,
             "read": {f"{tp.topic}/{tp.partition}": offset for tp, offset in self._positions.items()},

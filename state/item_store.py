@@ -1,13 +1,13 @@
-"""What is known of products, on disk: what the recommender learnt of each, and what events said of it.
+"""What the learner knows, on disk: what it learnt of each product, what events said of it, and who is learnt from.
 
-One database beside the shards, with one writer.  Nothing in it is about a single person, so it is not encrypted; and
-it can be made anew from the log, so it is no part of a backup.  How far the log was learnt stands in the same write as
-what was learnt from it.
+One database beside the shards, with one writer.  Visitors stand in it under a keyed hash, with counts and times and
+nothing that names them or what they looked at, so it is not encrypted; and it can be made anew from the log, so it is
+no part of a backup.  How far the log was learnt stands in the same write as what was learnt from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -20,7 +20,7 @@ from state.store_errors import StoreDamaged, StoreRefused
 
 FORMAT = 1
 FOLDER = "recommender"
-_ROW, _FACTS, _NOTE, _MARK = b"r", b"f", b"n", b"w"
+_ROW, _FACTS, _NOTE, _MARK, _VISITOR = b"r", b"f", b"n", b"w", b"v"
 _FORMAT = b"format"
 _encode = msgspec.msgpack.Encoder().encode
 _decode_facts = msgspec.msgpack.Decoder(ItemFacts).decode
@@ -70,6 +70,10 @@ class ItemStore:
         """What is learnt of all products at once, by name."""
         return get(self._database, _NOTE + name.encode(), self.path)
 
+    def visitors(self) -> Iterator[tuple[bytes, bytes]]:
+        """Who is learnt from, by keyed hash."""
+        return ((place[1:], visitor) for place, visitor in scan(self._database, _VISITOR, _VISITOR, self.path))
+
     def watermarks(self) -> dict[TopicPartition, int]:
         """Per partition the first offset not learnt from."""
         found: dict[TopicPartition, int] = {}
@@ -84,8 +88,9 @@ class ItemStore:
         facts: Mapping[str, ItemFacts],
         notes: Mapping[str, bytes],
         watermarks: Mapping[TopicPartition, int],
+        visitors: Mapping[bytes, bytes | None] | None = None,
     ) -> None:
-        """Write all or nothing.  Raises `StoreFull`."""
+        """Write all or nothing; visitors who are None are removed.  Raises `StoreFull`."""
         batch = WriteBatch(raw_mode=True)
         for item, row in rows.items():
             batch.put(_ROW + item.encode(), row)
@@ -93,6 +98,11 @@ class ItemStore:
             batch.put(_FACTS + item.encode(), _encode(said))
         for name, note in notes.items():
             batch.put(_NOTE + name.encode(), note)
+        for who, visitor in (visitors or {}).items():
+            if visitor is None:
+                batch.delete(_VISITOR + who)
+            else:
+                batch.put(_VISITOR + who, visitor)
         for (topic, partition), offset in watermarks.items():
             batch.put(_MARK + f"{topic}/{partition}".encode(), offset.to_bytes(8, "big"))
         write(self._database, batch, self.path)

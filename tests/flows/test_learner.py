@@ -60,6 +60,9 @@ def test_every_event_is_learnt_from_once_also_when_the_learner_is_killed(tmp_pat
         assert beat(deployment)["pid"] != before
         assert 5.0 < total_after(deployment, "shoes") < 10.0  # further back counts less; counted twice it would be 10
         assert deployment.stop() == 0, deployment.log()
+    store = ItemStore.open(tmp_path / "data", Memory(8, 8))
+    assert len(list(store.visitors())) == 5  # of whom it is to be learnt whether they buy
+    store.close()
 
 
 def test_it_runs_alone_and_ends_politely(tmp_path: Path) -> None:

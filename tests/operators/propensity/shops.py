@@ -5,13 +5,33 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from operators.propensity.habits import DAY_MS, HOUR_MS
+from operators.propensity.habits import DAY_MS, HOUR_MS, Habits, fold
 from operators.propensity.lessons import Lessons
 from state.events import Event, OrderCompleted, ProductAdded, ProductViewed
 from state.money import Money
 
 LEFT_CART, OTHERS, LOYAL, PASSING = 0.7, 0.05, 0.95, 0.5
 BEGAN = 1_700_000_000_000 // DAY_MS * DAY_MS
+
+
+def habits(*events: Event) -> Habits:
+    made = Habits()
+    for event in events:
+        fold(made, event)
+    return made
+
+
+def view(at: int) -> ProductViewed:
+    return ProductViewed(at=at, product_id="p")
+
+
+def cart(at: int) -> ProductAdded:
+    return ProductAdded(at=at, product_id="p")
+
+
+T0 = BEGAN + 20 * HOUR_MS
+LOOKED = habits(view(T0))
+LEFT_A_CART = habits(view(T0), cart(T0 + 60_000))
 
 
 def hash_of(number: int) -> bytes:

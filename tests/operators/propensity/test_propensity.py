@@ -10,32 +10,23 @@ import pytest
 from operators.propensity.contest import OUTCOMES_MIN, Contest, Standing
 from operators.propensity.features import features
 from operators.propensity.forecasts import FORMAT, Forecasts, from_bytes, to_bytes
-from operators.propensity.habits import DAY_MS, HOUR_MS, VISIT_MS, Habits, fold, joined
+from operators.propensity.habits import DAY_MS, HOUR_MS, VISIT_MS, Habits, joined
 from operators.propensity.lessons import BUYS_MS, Lessons, Notes
 from operators.propensity.visitors import Question, Visitors
-from state.events import EmailDelivered, Event, OrderCompleted, ProductAdded, ProductViewed
-from tests.operators.propensity.shops import BEGAN, LEFT_CART, OTHERS, hash_of, learn, shop
-
-T0 = BEGAN + 20 * HOUR_MS
-
-
-def habits(*events: Event) -> Habits:
-    made = Habits()
-    for event in events:
-        fold(made, event)
-    return made
-
-
-def view(at: int) -> ProductViewed:
-    return ProductViewed(at=at, product_id="p")
-
-
-def cart(at: int) -> ProductAdded:
-    return ProductAdded(at=at, product_id="p")
-
-
-LOOKED = habits(view(T0))
-LEFT_A_CART = habits(view(T0), cart(T0 + 60_000))
+from state.events import EmailDelivered, OrderCompleted
+from tests.operators.propensity.shops import (
+    LEFT_A_CART,
+    LEFT_CART,
+    LOOKED,
+    OTHERS,
+    T0,
+    cart,
+    habits,
+    hash_of,
+    learn,
+    shop,
+    view,
+)
 
 
 @pytest.fixture(scope="module")
