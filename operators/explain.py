@@ -14,19 +14,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from operators import results
+import msgspec
+
+from operators import aliasing, joining, results
 from operators.breaker import NeverStops
 from operators.effects import Effects, Mark
 from operators.engine import Arrived
 from operators.guards import Rules
-from operators.memory import Memory, Recalled, Taken
+from operators.memory import Announced, Memory, Recalled, Taken
 from operators.program import Program
 from operators.sending import Turn
 from operators.standing import compare, cross_check, standing
 from operators.trace import Entry, Trace
 from operators.tracing import TracingEngine
 from state import customer as customers
-from state import event_codec
+from state import dead_letters, event_codec
 from state.customer import Customer
 from state.dead_letters import DeadLetter
 from state.decisions import Cause
@@ -37,6 +39,7 @@ from state.instants import parse_instant
 from state.messages import Delivery
 from state.passages import NEVER, Pending
 from state.records import TopicPartition
+from state.words import Forward, Refusal
 
 BURST_MS = 2_000  # records that entered the log closer together were most likely read together
 
@@ -116,6 +119,7 @@ class Rerun:
             self.trace,
             breaker=self._breaker,
             clock="live" if self.live else "replay",
+            links="log",
             recall=self._recall,
         )
 
@@ -125,7 +129,7 @@ class Rerun:
             if taken.offset >= self.memory.watermarks.get(TopicPartition(taken.topic, taken.partition), 0):
                 self._not_taken(taken)
                 continue
-            clock = taken.wall if self.live else max(self.clock, taken.what.at if isinstance(taken.what, Event) else 0)
+            clock = taken.wall if self.live else max(self.clock, taken.at or 0)
             if place > self._late.last:
                 self._late = _Late()
             self._advance(clock, taken.wall, inputs[place:], place)
@@ -272,8 +276,8 @@ class Rerun:
         if self.live:
             return taken.wall <= self.until
         match taken.what:
-            case Event():
-                return taken.what.at <= self.until
+            case Event() | Forward():
+                return (taken.at or 0) <= self.until
             case Delivery():
                 return taken.what.message_id in self._sent
             case _:
@@ -302,16 +306,47 @@ class Rerun:
                 self.engine.on_delivery(self.customer, taken.what, wall, self.effects, taken.cause)
             case DeadLetter():
                 self._give_back(taken.what, taken.wall)
-            case event:
-                arrived = Arrived(event, taken.cause, taken.wall / 1000)
-                outcome = self.engine.on_event(self.customer, arrived, taken.wall, self.effects)
-                if outcome == "held":
-                    place = event.at, taken.topic, taken.partition, taken.offset
-                    insort(self.held, (place, arrived), key=lambda entry: entry[0])
+            case Announced(known, claim, at):
+                aliasing.announce(self.customer, known, claim, at)
+            case Event() as event if (taken.topic, taken.partition, taken.offset) in self.memory.forwarded:
+                self.engine.tell_forwarded(Arrived(event, taken.cause), self.customer)
+            case Event() as event:
+                if self.memory.known_since == taken.wall:
+                    self.customer.known = not aliasing.is_alias(self.customer)
+                self._take_event(Arrived(event, taken.cause, taken.wall / 1000), taken.wall)
+            case Forward() as word:
+                self._take_forward(word, taken)
+            case word:
+                if isinstance(word, Refusal):
+                    self.trace.at = word.at
+                    self.trace.add("claim_refused", name=word.anonymous, reason=word.reason)
+                self.engine.meeting.take(self.customer, word, self.effects)
+                self._wake_at(self.clock, taken.wall)
         if self.held and self.engine.next_wake(self.customer) > until:
-            held = [arrived for _, arrived in self.held]
-            applied = self.engine.wake(self.customer, self.clock, taken.wall, self.effects, held)
-            del self.held[:applied]
+            self._wake_at(self.clock, taken.wall)
+
+    def _take_event(self, arrived: Arrived, wall: int) -> None:
+        outcome = self.engine.on_event(self.customer, arrived, wall, self.effects)
+        if outcome == "held":
+            insort(self.held, (_place(arrived), arrived), key=lambda entry: entry[0])
+
+    def _take_forward(self, word: Forward, taken: Taken) -> None:
+        if word.kind == "delivery":
+            delivery = msgspec.json.decode(word.value, type=Delivery)
+            wall = self._wall_of(delivery, taken.wall)
+            self.engine.on_delivery(self.customer, delivery, wall, self.effects, taken.cause)
+        elif joining.is_new(self.customer, word):
+            if word.kind == "letter":
+                self._give_back(dead_letters.from_json(word.value), taken.wall)
+                return
+            event = msgspec.structs.replace(event_codec.decode(word.value), customer=self.customer.id)
+            cause = Cause(word.topic, word.partition, word.offset)
+            self._take_event(Arrived(event, cause, word.appended_at), taken.wall)
+
+    def _wake_at(self, clock: int, wall: int) -> None:
+        held = [arrived for _, arrived in self.held]
+        applied = self.engine.wake(self.customer, clock, wall, self.effects, held)
+        del self.held[:applied]
 
     def _give_back(self, letter: DeadLetter, wall: int) -> None:
         flow = self.program.by_name.get(letter.flow)
@@ -323,7 +358,7 @@ class Rerun:
         self.engine.retry(self.customer, flow, letter.passage, fact, turn)
 
     def _not_taken(self, taken: Taken) -> None:
-        self.trace.at = taken.what.at if isinstance(taken.what, Event) else taken.wall
+        self.trace.at = taken.at or taken.wall
         name = type(taken.what).__name__
         place = {"topic": taken.topic, "partition": taken.partition, "offset": taken.offset}
         self.trace.add("not_taken", name=name, **place)
@@ -404,5 +439,5 @@ def _place(arrived: Arrived) -> tuple[int, str, int, int]:
 
 def _last_late(ahead: Sequence[Taken], due: int) -> int | None:
     """The last of the inputs ahead that is an event from before this moment, so that it may have come first."""
-    late = [place for place, taken in enumerate(ahead) if isinstance(taken.what, Event) and taken.what.at <= due]
+    late = [place for place, taken in enumerate(ahead) if taken.at is not None and taken.at <= due]
     return late[-1] if late else None

@@ -13,20 +13,36 @@ from state.decode import Rejected
 from state.events import Event
 from state.messages import Delivery
 from state.records import TopicPartition
+from state.words import AnyWord, Forward
+
+
+class Announced(NamedTuple):
+    """An event of somebody who is known says that she was this customer before."""
+
+    known: str
+    claim: str
+    at: int
 
 
 class Taken(NamedTuple):
-    """One record of hers; `wall` is when it entered the log (milliseconds)."""
+    """One record of hers, or about her other ids; `wall` is when it entered the log (milliseconds)."""
 
     wall: int
     topic: str
     partition: int
     offset: int
-    what: Event | Rejected | Delivery | DeadLetter
+    what: Event | Rejected | Delivery | DeadLetter | Announced | AnyWord
 
     @property
     def cause(self) -> Cause:
         return Cause(self.topic, self.partition, self.offset)
+
+    @property
+    def at(self) -> int | None:
+        """The event time of an event, also of one that came for her under another id, or says who she is."""
+        if isinstance(self.what, Event | Announced) or (isinstance(self.what, Forward) and self.what.kind == "event"):
+            return self.what.at
+        return None
 
 
 class Recalled(NamedTuple):
@@ -54,5 +70,7 @@ class Memory:
     kept_since: int = 0
     failures: Sequence[DeadLetter] = ()
     stopped: frozenset[str] = frozenset()
+    forwarded: frozenset[tuple[str, int, int]] = frozenset()  # places in the log of what went to who she is by now
+    known_since: int | None = None  # wall time of the first record that names her by a `userId`
     notes: Sequence[str] = ()
     arms: Mapping[str, Assigned] = field(default_factory=dict[str, Assigned])

@@ -14,19 +14,24 @@ from operators.breaker import Breaker
 from operators.effects import Effects
 from operators.engine import Arrived, Engine, Taken, Ts
 from operators.flow import Flow
+from operators.gates import Gate
 from operators.guards import Ask, Rules, Verdict
 from operators.journey import Moved
+from operators.meeting import Links
 from operators.program import Program
 from operators.sending import Sending, Turn
 from operators.steps import Template
-from operators.trace import Entry, Trace, event_detail, event_name
+from operators.trace import Entry, Trace, What, event_detail, event_name
 from operators.watched import watched
+from state.aliases import Coming
+from state.claims import named
 from state.customer import Customer
 from state.decisions import Cause, Decision, Outcome, Reason
 from state.events import Event
 from state.ids import Ids
 from state.messages import Delivery
 from state.passages import WALL_CLOCK, Passage, Pending
+from state.words import Claim, Refusal
 
 Recall = Callable[[Turn, Pending], None]
 
@@ -45,9 +50,10 @@ class TracingEngine(Engine):
         clock: Literal["live", "replay"] = "live",
         sends: bool = True,
         recall: Recall | None = None,
+        links: Links = "",
     ) -> None:
         seen = watched(program, trace)
-        super().__init__(seen, rules, ids, breaker=breaker, clock=clock, sends=sends)
+        super().__init__(seen, rules, ids, breaker=breaker, clock=clock, sends=sends, links=links)
         self._sending = _TracingSending(seen, rules, ids, breaker, trace, recall, clock=clock, sends=sends)
         self.trace = trace
         self._live = clock == "live"
@@ -60,11 +66,43 @@ class TracingEngine(Engine):
 
     def on_event(self, customer: Customer, arrived: Arrived, wall: int, effects: Effects) -> Taken:
         outcome = super().on_event(customer, arrived, wall, effects)
-        if outcome != "applied":
+        if outcome in ("duplicate", "held"):
             self.trace.at = arrived.event.at
             until = self.next_wake(customer) if outcome == "held" else 0
             self.trace.add(outcome, until=until, **_arrived(arrived))
         return outcome
+
+    def _take_in(self, customer: Customer, arrived: Arrived, wall: int, effects: Effects) -> Taken:
+        said, refused = len(effects.words), len(effects.refused)
+        outcome = super()._take_in(customer, arrived, wall, effects)
+        if outcome == "forwarded":
+            self.tell_forwarded(arrived, customer)
+        for word in effects.words[said:]:
+            if isinstance(word, Claim):
+                self.trace.add("claims", name=word.anonymous)
+        for reason in effects.refused[refused:]:
+            self.trace.add("claim_refused", name=named(arrived.event), reason=reason)
+        return outcome
+
+    def tell_forwarded(self, arrived: Arrived, customer: Customer) -> None:
+        self.trace.at = arrived.event.at
+        of = customer.alias.of if customer.alias is not None else ""
+        self.trace.add("forwarded", **_arrived(arrived), reason=of)
+
+    def _pass(self, turn: Turn, gate: Gate, clock: int) -> None:
+        self.trace.at = gate.at
+        said, customer = len(turn.effects.words), turn.customer
+        events = customer.events
+        if isinstance(gate.what, Coming):
+            super()._pass(turn, gate, clock)
+            refused = [word.reason for word in turn.effects.words[said:] if isinstance(word, Refusal)]
+            what: What = "claim_refused" if refused else "became"
+            self.trace.add(what, name=gate.what.known, reason="".join(refused))
+            return
+        super()._pass(turn, gate, clock)
+        count = customer.events - events
+        self.trace.at = gate.at
+        self.trace.add("joined", name=gate.what.anonymous, detail=f"{count} event{'s' if count != 1 else ''}")
 
     def apply(self, customer: Customer, arrived: Arrived, wall: int, effects: Effects) -> None:
         self.trace.at = arrived.event.at

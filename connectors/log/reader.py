@@ -43,7 +43,7 @@ class LogReader:
                 self._cursors[tp] = Cursor(self._root, tp, offset)
         self._names = {name(tp): tp for tp in self._cursors}
         self._waiting.intersection_update(self._cursors)
-        self._look_at = 0.0
+        self._look_at, self._last = 0.0, None
 
     def poll(self, records_max: int) -> Sequence[Fetched]:
         rung = self._bell.rung()

@@ -12,6 +12,7 @@ import typer
 from config import Settings
 from flows.catalog import load
 from flows.cli.history import History, remember
+from flows.cli.identities import note_on, refusals_of
 from flows.cli.options import Config, Json, audit, fail, ids_of, instant, settings_of
 from flows.cli.progress import Bar
 from flows.cli.timeline import Timeline, print_json
@@ -85,6 +86,10 @@ def story(settings: Settings, program: Program, history: History, until: int | N
 def notes_of(program: Program, history: History, flow: str | None = None) -> Iterator[str]:
     """What the reader must know before she believes a line, about one flow or all."""
     yield from history.memory.notes
+    if history.record is not None:
+        if note := note_on(history.record):
+            yield note
+        yield from refusals_of(history.record)
     others: Counter[tuple[str, str]] = Counter()
     for told in history.memory.decisions.values():
         decision = told.decision

@@ -22,19 +22,23 @@ from flows.cli.scanning import Progress, partitions_of, scan
 from flows.supervisor_health import read_beat
 from flows.worker_stops import stopped_flows
 from operators.inputs import DELIVERIES, INTERNAL
-from operators.memory import Memory, Recalled, Taken
+from operators.joining import claim_of
+from operators.memory import Announced, Memory, Recalled, Taken
 from state import customer as customers
-from state import dead_letters, decisions
+from state import dead_letters, decisions, words
+from state.claims import claimed, names_a_user
 from state.customer import Customer
 from state.dead_letters import DeadLetter
-from state.decisions import Decision
+from state.decisions import Cause, Decision
 from state.decode import CATALOGUE, Decoder, Rejected, peek_customer
 from state.events import Event
 from state.ids import shard_of
 from state.messages import Delivery
 from state.records import Reader, Record, TopicPartition
+from state.words import AnyWord, Forward, is_word
 
 DECISIONS, DEAD_LETTERS = "decisions", "dead-letters"
+OUTPUTS = frozenset({DELIVERIES, INTERNAL, DECISIONS, DEAD_LETTERS})
 DAY_MS = 86_400_000
 
 
@@ -75,6 +79,8 @@ def remember(settings: Settings, customer: str, progress: Progress) -> History:
         kept_since=now - settings.store.retention_days * DAY_MS,
         failures=found.failures,
         stopped=frozenset(stopped),
+        known_since=found.known_since,
+        forwarded=frozenset(found.forwarded),
         notes=found.notes,
         arms=record.arms if record is not None else {},
     )
@@ -87,12 +93,15 @@ class _Found:
     published: dict[str, tuple[int, Decision]] = field(default_factory=dict)
     failures: list[DeadLetter] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    known_since: int | None = None
+    forwarded: set[tuple[str, int, int]] = field(default_factory=set)
 
 
 class _Reading:
     def __init__(self, settings: Settings, customer: str) -> None:
         self._settings = settings
-        self._key = customer.encode()
+        self._customer, self._key = customer, customer.encode()
+        self._ids = ids_of(settings)
         self._decoder = Decoder(settings.currency)
         self._found = _Found()
 
@@ -114,6 +123,14 @@ class _Reading:
         for record in records if topic != CATALOGUE else ():
             if record.key == key or (not record.key and peek_customer(record.value) == key):
                 yield record
+            elif topic not in OUTPUTS and claimed(record.value, record.key) == self._customer:
+                yield record  # who she turned out to be says so
+            elif topic == INTERNAL and is_word(record.value):
+                self._note_forwarded(words.decode(record.value or b""))
+
+    def _note_forwarded(self, word: AnyWord) -> None:
+        if isinstance(word, Forward) and word.anonymous == self._customer:
+            self._found.forwarded.add((word.topic, word.partition, word.offset))
 
     def _take(self, tp: TopicPartition, record: Record) -> None:
         found, value = self._found, record.value or b""
@@ -127,7 +144,7 @@ class _Reading:
         elif tp.topic == DELIVERIES:
             self._add(tp, record, msgspec.json.decode(value, type=Delivery))
         elif tp.topic == INTERNAL:
-            self._add(tp, record, dead_letters.from_json(value))
+            self._add(tp, record, words.decode(value) if is_word(value) else dead_letters.from_json(value))
         else:
             settings = self._settings
             event = self._decoder.decode(
@@ -139,9 +156,24 @@ class _Reading:
                 now=record.timestamp_ms,
                 clock=settings.clock,
             )
-            self._add(tp, record, event)
+            self._add_event(tp, record, event)
 
-    def _add(self, tp: TopicPartition, record: Record, what: Event | Rejected | Delivery | DeadLetter) -> None:
+    def _add_event(self, tp: TopicPartition, record: Record, event: Event | Rejected) -> None:
+        found, customer = self._found, self._customer
+        if isinstance(event, Event) and event.customer != customer:
+            claim = claim_of(event.customer, customer, Cause(tp.topic, tp.partition, record.offset), self._ids)
+            self._add(tp, record, Announced(event.customer, claim, event.at))
+            return
+        if names_a_user(record.value):
+            found.known_since = min(record.timestamp_ms, found.known_since or record.timestamp_ms)
+        self._add(tp, record, event)
+
+    def _add(
+        self,
+        tp: TopicPartition,
+        record: Record,
+        what: Event | Rejected | Delivery | DeadLetter | Announced | AnyWord,
+    ) -> None:
         self._found.inputs.append(Taken(record.timestamp_ms, tp.topic, tp.partition, record.offset, what))
 
     def _note_what_is_gone(

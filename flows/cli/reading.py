@@ -16,6 +16,7 @@ import typer
 
 from config import Settings
 from flows.catalog import load
+from flows.cli.identities import note_on, other_ids, shown_identity
 from flows.cli.options import Config, Json, audit, fail, ids_of, instant, settings_of
 from flows.supervisor_health import read_beat
 from operators import balance, comparison, windows
@@ -78,6 +79,8 @@ def customer(
         shown = shown_customer(record)
         shown["windows"] = windows.describe(program.windows, record, round(time.time() * 1000))
         shown["held_events"] = len(store.held(chash))
+    if note := note_on(record):
+        print(note, file=sys.stderr)
     print(json.dumps(shown) if as_json else json.dumps(shown, indent=2, ensure_ascii=False))
 
 
@@ -90,6 +93,7 @@ def shown_customer(record: customers.Customer) -> dict[str, Any]:
     traits = record.traits
     return {
         "customer": record.id,
+        **shown_identity(record),
         "first_seen": at(record.first_seen),
         "last_seen": at(record.last_seen),
         "events": record.events,
@@ -163,8 +167,7 @@ def decisions(
     with shard_reader(settings) as open_shard:
         found: Iterator[bytes] | list[bytes]
         if customer is not None:
-            chash = ids_of(settings).customer(customer.encode())
-            found = open_shard(shard_of(chash, settings.shards)).decisions(chash, after)
+            found = _decisions_of(settings, customer, after, open_shard)
         else:
             shards = range(settings.shards)
             found = (raw for number in shards for raw in open_shard(number).all_decisions(after))
@@ -172,6 +175,17 @@ def decisions(
     for row in sorted(rows, key=lambda row: (row.at, row.decision_id)):
         if flow is None or row.flow == flow:
             sys.stdout.write((decided.to_json(row).decode() if as_json else _line(row)) + "\n")
+
+
+def _decisions_of(settings: Settings, customer: str, after: int, open_shard: Any) -> Iterator[bytes]:
+    """Hers, and those about the ids she had before she was known."""
+    ids = ids_of(settings)
+    chash = ids.customer(customer.encode())
+    raw = open_shard(shard_of(chash, settings.shards)).customer(chash)
+    others = other_ids(customers.decode(raw)) if raw is not None else []
+    for each in (customer, *others):
+        other = ids.customer(each.encode())
+        yield from open_shard(shard_of(other, settings.shards)).decisions(other, after)
 
 
 def _line(row: Decision) -> str:

@@ -20,6 +20,12 @@ _LEFT = 11
 _HEARD = frozenset({"event", "duplicate"})
 _OUTCOME_STYLES = {"send": "bold green", "skip": "bold red", "defer": "bold yellow", "replace": "bold yellow"}
 _RESULT_STYLES = {"accepted": "bold green", "refused": "bold red", "started": "dim"}
+_REFUSED = {
+    "nobody": "such an id stands for nobody",
+    "known": "that id is a known customer's",
+    "is_alias": "she is an alias herself",
+    "shared": "too many customers use that id",
+}
 _STORED = {
     "differs": "the store holds",
     "missing": "not in the store",
@@ -145,6 +151,20 @@ def _held(entry: Entry, timeline: Timeline) -> Text:
     return Text(text, "dim")
 
 
+def _alias(words: str, style: str = "bold") -> Callable[[Entry, Timeline], Text]:
+    """Words about another id of hers, which is the name of the entry."""
+
+    def tell(entry: Entry, _: Timeline) -> Text:
+        why = _REFUSED.get(entry.reason, entry.reason)
+        return Text("  " + words.format(name=entry.name, detail=entry.detail, why=why), style)
+
+    return tell
+
+
+def _forwarded(entry: Entry, _: Timeline) -> Text:
+    return Text(f"{entry.name} went on to who she is by now{': ' if entry.reason else ''}{entry.reason}", "dim")
+
+
 def _rejected(entry: Entry, _: Timeline) -> Text:
     where = f"  {entry.topic}/{entry.partition}@{entry.offset}"
     return Text(f"set aside: {entry.reason}", "red") + Text(f"  {entry.detail}") + Text(where, "dim")
@@ -211,6 +231,11 @@ _TELLERS: dict[str, Callable[[Entry, Timeline], Text]] = {
     "event": _event,
     "duplicate": _event,
     "held": _held,
+    "forwarded": _forwarded,
+    "claims": _alias("says that she was {name} before"),
+    "joined": _alias("what was known of {name} is hers from here on ({detail}); explain {name} tells of it"),
+    "became": _alias("from here on she is {name}; explain {name} goes on"),
+    "claim_refused": _alias("not taken for {name}: {why}", "yellow"),
     "rejected": _rejected,
     "not_taken": _saying("{name} is in the log and not yet taken in by a worker", "yellow"),
     "condition": _condition,
