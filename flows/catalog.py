@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.published_models import ModelUnreadable, newest
 from operators.faults import FlowError
 from operators.program import Program
 
@@ -21,9 +22,10 @@ class Catalog:
     templates: Path
 
 
-def load(module: str) -> Catalog:
+def load(module: str, models: Path | None = None) -> Catalog:
     """The flows in `module.FLOWS`, the windows in `module.WINDOWS`, and the folder `templates` beside the module.
 
+    `models` is the folder of published models: its newest is what flows ask, as long as they are loaded.
     Raises `CatalogError`.
     """
     try:
@@ -43,8 +45,10 @@ def load(module: str) -> Catalog:
         raise CatalogError(f'flows = "{module}": the module has no list FLOWS. Write FLOWS = [your_flow] in it.')
     folder = getattr(found, "TEMPLATES", None) or Path(found.__file__ or ".").parent / "templates"
     try:
-        program = Program(flows, getattr(found, "WINDOWS", ()), template_texts(Path(folder)))
-    except FlowError as error:
+        program = Program(
+            flows, getattr(found, "WINDOWS", ()), template_texts(Path(folder)), newest(models) if models else None
+        )
+    except (FlowError, ModelUnreadable) as error:
         raise CatalogError(str(error)) from error
     return Catalog(program, Path(folder))
 

@@ -55,6 +55,7 @@ class Replay:
     workers: int = 1
     batch_size: int = BATCH_SIZE
     shards: int = SHARDS
+    models: Path | None = None  # the folder whose newest model flows ask; without one they ask none
     sends: bool = False  # hand the messages to the configured log, for its couriers
 
 
@@ -114,7 +115,7 @@ def _work(
     pipes: Sequence[Connection] = (),
 ) -> None:
     """One worker.  `pipes` are the source's ends of all others' where it is the first, else its own one."""
-    settings, catalog, ids = plan.settings, load(plan.settings.flows), Ids(plan.secret)
+    settings, catalog, ids = plan.settings, load(plan.settings.flows, plan.models), Ids(plan.secret)
     data_dir = plan.out / ".store" / f"{process}"
     resources = Resources.open(data_dir, cache_mib=settings.store.cache_mib)
     engine = Engine(

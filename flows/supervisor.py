@@ -25,6 +25,7 @@ from connectors import log as embedded
 from flows import worker_doors as doors
 from flows.catalog import load
 from flows.cli_replay import free_addresses
+from flows.published_models import FOLDER as MODELS
 from flows.supervisor_health import Health
 from flows.supervisor_start import Plan, await_topics, plan
 from flows.worker import Place, lowest_told
@@ -97,7 +98,7 @@ class Supervisor:
         self._config = str(config) if config else None
         self._settings: Settings = settings_for(self._config)
         self._workers, self._couriers, self._parts = workers, couriers, parts
-        self._catalog = load(self._settings.flows)
+        self._catalog = load(self._settings.flows, self._settings.data_dir / MODELS)
         self._groups: list[Group] = []
         self._stopping = False
         self._reader: Reader | None = None

@@ -19,6 +19,7 @@ import msgspec
 from config.settings import Settings
 from flows import worker_doors as doors
 from flows.catalog import Catalog, load
+from flows.published_models import FOLDER as MODELS
 from flows.worker_process import METRICS_BEATS, Beat, prepare, settings_for, told_by_supervisor
 from flows.worker_rules import rules_of
 from flows.worker_stops import stopped_flows
@@ -295,7 +296,7 @@ def main() -> None:
     told = told_by_supervisor()
     settings = settings_for(told["config"])
     place = msgspec.json.decode(Path(told["place"]).read_bytes(), type=Place)
-    worker = Worker(settings, load(settings.flows), place)
+    worker = Worker(settings, load(settings.flows, settings.data_dir / MODELS), place)
     prepare(f"worker-{place.process}", on_stop=worker.stop)
     log.info("started", extra={"worker": place.process, "workers": place.processes})
     worker.run()

@@ -439,7 +439,8 @@ class Engine:
 
     def _journey(self, customer: Customer, flow: Flow[Any], event: Event, now: int) -> Journey:
         zone = customer.traits.time_zone or self._rules.time_zone
-        return Journey(event, customer, now, zone, self._ids, flow.name in self._breaker.stopped)
+        stopped = flow.name in self._breaker.stopped
+        return Journey(event, customer, now, zone, self._ids, self._program.forecasts, stopped)
 
     def _guarded(
         self,

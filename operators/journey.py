@@ -13,6 +13,8 @@ import msgspec
 
 from operators.experiments import Drawn, arm_for
 from operators.flow import Experiment, Flow, Leave, Send, Split, Step, Template, Wait
+from operators.propensity.forecasts import Forecasts
+from operators.steps import Foretold
 from state.customer import Customer
 from state.events import Event
 from state.ids import Ids
@@ -49,6 +51,7 @@ class Journey(msgspec.Struct, frozen=True, gc=False):
     now: int
     time_zone: str
     ids: Ids
+    forecasts: Forecasts | None = None
     stopped: bool = False  # a stopped flow: where its own code fails, the other way is taken
 
 
@@ -126,15 +129,17 @@ def _place(template: Template[Any], last_wait: str, ordinals: dict[str, int]) ->
 def _branch(split: Split[Any], journey: Journey) -> tuple[Step[Any], ...]:
     """The steps of the first case that holds."""
     for condition, steps in split.cases:
-        if _holds(condition, journey.event, journey.customer, journey.stopped):
+        if _holds(condition, journey):
             return steps
     return split.otherwise
 
 
-def _holds(condition: Callable[[Any, Customer], bool], event: Event, customer: Customer, stopped: bool) -> bool:
+def _holds(condition: Callable[[Any, Customer], bool], journey: Journey) -> bool:
     try:
-        return condition(event, customer)
+        if isinstance(condition, Foretold):
+            return condition.holds(journey.customer, journey.now, journey.forecasts)
+        return condition(journey.event, journey.customer)
     except Exception:
-        if stopped:
+        if journey.stopped:
             return False
         raise

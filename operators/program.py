@@ -12,7 +12,9 @@ from typing import Any
 from operators.experiments import shares
 from operators.faults import FlowError
 from operators.flow import Flow, check_flows
-from operators.steps import Experiment, Send, Step, Template, Trigger
+from operators.propensity.forecasts import Forecasts
+from operators.propensity.window import habits
+from operators.steps import Experiment, Foretold, Send, Split, Step, Template, Trigger, named
 from operators.trials import canary_name, shadow_name
 from operators.walk import every
 from operators.windows import Window, check_windows
@@ -24,14 +26,21 @@ Template_ = Template[Any]
 class Program:
     """What a worker runs.  Raises `FlowError` when two flows share a name, or two different templates do.
 
-    `texts` are the template files, by template name: a changed text is a new version of its flows.
+    `texts` are the template files, by template name: a changed text is a new version of its flows.  `forecasts` are
+    what conditions such as `likely_to_buy` ask; they stay the same as long as the program does.
     """
 
     def __init__(
-        self, flows: Sequence[Flow[Any]], windows: Sequence[Window] = (), texts: Mapping[str, bytes] | None = None
+        self,
+        flows: Sequence[Flow[Any]],
+        windows: Sequence[Window] = (),
+        texts: Mapping[str, bytes] | None = None,
+        forecasts: Forecasts | None = None,
     ) -> None:
         check_flows(flows)
         check_windows(windows)
+        _check_foretold(flows, windows)
+        self.forecasts = forecasts
         self.canaries = {flow.name: flow for flow in flows if flow.trial and flow.trial.mode == "canary"}
         running = [self._running(flow) for flow in flows if flow.name not in self.canaries or flow.trial is None]
         # One that is asked first wins where two want the same customer at once.
@@ -99,6 +108,19 @@ class Program:
             )
         back = {new: old for old, new in canary.renamed.items() if old in flow.after and new not in flow.after}
         return replace(flow, renamed={**back, **flow.renamed}) if back else flow
+
+
+def _check_foretold(flows: Iterable[Flow[Any]], windows: Sequence[Window]) -> None:
+    if habits in windows:
+        return
+    for flow in flows:
+        for step in every(flow.steps):
+            for condition, _ in step.cases if isinstance(step, Split) else ():
+                if isinstance(condition, Foretold):
+                    raise FlowError(
+                        f"{flow.name}: {named(condition, 'when')} asks about habits that nobody keeps. Put `habits` of "
+                        "operators.propensity.window into WINDOWS."
+                    )
 
 
 def _rank(flow: Flow[Any]) -> int:

@@ -21,6 +21,7 @@ from operators.engine import Arrived, Engine
 from operators.flow import Flow
 from operators.guards import Rules
 from operators.program import Program
+from operators.propensity.forecasts import Forecasts
 from operators.trace import Entry, Trace
 from operators.tracing import TracingEngine
 from operators.windows import Window
@@ -60,6 +61,7 @@ class Simulation:
     happened: tuple[tuple[timedelta, Event], ...] = ()
     start: int = START
     devices: tuple[str, ...] = ("annas-telephone",)
+    forecasts: Forecasts | None = None
     consents: tuple[str, ...] | None = None  # channel/topic; None: every channel of `topics`
 
     def at(self, after: timedelta, event: Event) -> Simulation:
@@ -114,7 +116,7 @@ class Simulation:
     def timeline(self, until: timedelta = timedelta(days=400)) -> list[Entry]:
         """All that happens, was asked and was said, in order; what `impuls simulate` prints."""
         trace = Trace()
-        program = Program(self.flows, self.windows)
+        program = Program(self.flows, self.windows, forecasts=self.forecasts)
         engine = TracingEngine(
             program, self.rules, Ids(b"simulation"), trace, breaker=NeverStops(), clock="replay", sends=False
         )
@@ -135,7 +137,7 @@ class Simulation:
         return effects, customer
 
     def _engine(self, breaker: Breaker) -> Engine:
-        program = Program(self.flows, self.windows)
+        program = Program(self.flows, self.windows, forecasts=self.forecasts)
         return Engine(program, self.rules, Ids(b"simulation"), breaker=breaker, clock="replay", sends=False)
 
     def _customer(self) -> Customer:
@@ -167,8 +169,8 @@ def decoded(wire: Mapping[str, Any], at: int, currency: str = "PLN") -> Event:
     return event if wire.get("messageId") else msgspec.structs.replace(event, id="")
 
 
-def simulate(*flows: Flow[Any], windows: Sequence[Window] = ()) -> Simulation:
-    return Simulation(flows, windows=tuple(windows))
+def simulate(*flows: Flow[Any], windows: Sequence[Window] = (), forecasts: Forecasts | None = None) -> Simulation:
+    return Simulation(flows, windows=tuple(windows), forecasts=forecasts)
 
 
 def _ms(decision: Decision) -> int:

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from operators.faults import FlowError
 from operators.local_time import LocalTime
+from operators.propensity.forecasts import Forecasts
 from operators.recommends import Recommend
 from state.customer import Customer
 from state.events import Event
@@ -57,6 +58,16 @@ def named(function: Callable[..., Any], place: str) -> str:
             f"{place}: a condition without a name cannot be explained or drawn. Write it as a function with a name."
         )
     return name
+
+
+class Foretold:
+    """A condition that is asked with what is foretold of visitors, and when: in `when(…)`, nowhere else."""
+
+    def holds(self, customer: Customer, now: int, forecasts: Forecasts | None) -> bool:
+        raise NotImplementedError
+
+    def __call__(self, event: Event, customer: Customer) -> bool:
+        raise FlowError(f"{named(self, 'condition')} knows nothing by itself. Ask it in when(…).")
 
 
 @dataclass(frozen=True)
@@ -112,7 +123,12 @@ class Trigger(Generic[E_co]):
 
 def on(event: type[E], where: Condition[E] | None = None) -> Trigger[E]:
     if where is not None:
-        named(where, f"on({event.__name__}, where=…)")
+        name = named(where, f"on({event.__name__}, where=…)")
+        if isinstance(where, Foretold):
+            raise FlowError(
+                f"on({event.__name__}, where={name}): what is foretold changes by itself, so nobody could say later "
+                "why she came in. Let her in, and ask it in split(when(…))."
+            )
     return Trigger(event, where)
 
 

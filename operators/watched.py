@@ -12,7 +12,8 @@ from typing import Any
 
 from operators.flow import Flow
 from operators.program import Program
-from operators.steps import Arm, Experiment, Split, Step, Trigger, Wait, named
+from operators.propensity.forecasts import Forecasts
+from operators.steps import Arm, Experiment, Foretold, Split, Step, Trigger, Wait, named
 from operators.trace import Trace
 from operators.trials import is_shadow
 from state.customer import Customer
@@ -24,9 +25,19 @@ Moment = Callable[[Any, Customer], int]
 def watched(program: Program, trace: Trace) -> Program:
     """The program whose conditions write to `trace`; its versions are those of the flows as they were written."""
     told = [flow for flow in program.all if not is_shadow(flow.name)]
-    same = Program([_Watch(flow, trace).flow() for flow in told], program.windows)
+    same = Program([_Watch(flow, trace).flow() for flow in told], program.windows, forecasts=program.forecasts)
     same.versions, same.canary_versions = program.versions, program.canary_versions
     return same
+
+
+class _WatchedForetold(Foretold):
+    def __init__(self, name: str, condition: Foretold, tell: Callable[[bool, str], None]) -> None:
+        self.__name__, self._condition, self._tell = name, condition, tell
+
+    def holds(self, customer: Customer, now: int, forecasts: Forecasts | None) -> bool:
+        value = self._condition.holds(customer, now, forecasts)
+        self._tell(value, f"model {forecasts.number}" if forecasts else "no model")
+        return value
 
 
 class _Watch:
@@ -73,6 +84,8 @@ class _Watch:
 
     def _condition(self, condition: Condition, role: str) -> Condition:
         name = named(condition, role)
+        if isinstance(condition, Foretold):
+            return _WatchedForetold(name, condition, lambda value, detail: self._tell(name, role, value, detail))
 
         @functools.wraps(condition)
         def watching(event: Any, customer: Customer) -> bool:

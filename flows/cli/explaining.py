@@ -16,6 +16,7 @@ from flows.cli.identities import note_on, refusals_of
 from flows.cli.options import Config, Json, audit, fail, ids_of, instant, settings_of
 from flows.cli.progress import Bar
 from flows.cli.timeline import Timeline, print_json
+from flows.published_models import FOLDER as MODELS
 from flows.worker_rules import rules_of
 from operators.explain import explain as explained
 from operators.program import Program
@@ -36,7 +37,7 @@ def explain(
 ) -> None:
     """Why a customer did or did not get a message: events, waits, conditions, guards, decisions, deliveries."""
     settings = settings_of(config)
-    program = load(settings.flows).program
+    program = load(settings.flows, settings.data_dir / MODELS).program
     if flow is not None and flow not in program.by_name:
         raise fail(f'There is no flow "{flow}". There are {", ".join(sorted(program.by_name))}.', 2)
     audit(settings, "explain", customer)

@@ -103,6 +103,9 @@ def replay(
     ] = False,
     workers: Annotated[int, typer.Option(min=1)] = 1,
     batch_size: Annotated[int, typer.Option(min=1)] = BATCH_SIZE,
+    models: Annotated[
+        Path | None, typer.Option(help="A folder of published models, such as data_dir/models: the newest is asked.")
+    ] = None,
     compare: Annotated[
         str | None, typer.Option(help="A module of flows to play beside these: who gains, loses, gets another message.")
     ] = None,
@@ -117,7 +120,7 @@ def replay(
     except Unfit as error:
         raise typer.BadParameter(str(error), param_hint="--play-out") from None
     configured = config is not None or Path("impuls.toml").is_file() or "IMPULS_CONFIG" in os.environ
-    load_catalog(settings.flows)
+    load_catalog(settings.flows, models)
     plan = Replay(
         files=tuple(files),
         out=out,
@@ -127,6 +130,7 @@ def replay(
         workers=workers,
         batch_size=batch_size,
         sends=send,
+        models=models,
     )
     if compare is not None:
         replay_both(plan, compare, as_json=as_json)
