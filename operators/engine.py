@@ -200,10 +200,9 @@ class Engine:
         event_due = wall_due = NEVER
         graces = self._graces
         for passage in customer.passages:
-            grace = graces.get(passage.flow)
-            if grace is not None and not passage.set_aside:
+            if passage.until < event_due and not passage.set_aside and passage.flow in graces:
                 until = passage.until if passage.until > passage.look_again else passage.look_again
-                due = until + grace
+                due = until + graces[passage.flow]
                 if due < event_due:
                     event_due = due
         for pending in customer.pending:

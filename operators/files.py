@@ -30,7 +30,7 @@ LINE_BYTES_MAX = 1 << 20  # the rest of a longer one is not kept; it is too larg
 
 # One line of one file: the greatest event time up to it in its file, the number of the file, and the record.
 Line = tuple[int, int, Record]
-Routed = tuple[Line, tuple[int, ...]]
+Routed = tuple[int, Record, tuple[int, ...]]  # the number of the file, the record, and whose it is
 
 
 class FileSource:
@@ -58,7 +58,6 @@ class FileSource:
         self._stack = ExitStack()
         self._lines = self._open(files) if first else iter(())
         self._told: dict[int, list[int]] = {n: [0] * shards for n in range(len(files))}
-        self._count = 0
         self._reached = 0
         self._said = 0
         self._told_words = [0] * shards
@@ -72,28 +71,36 @@ class FileSource:
         """What is to be said, poll by poll."""
         out: list[tuple[int, Input]] = []
         pending: list[Routed] = []
+        shards_for, count, reached = self._router.shards, 0, 0
+        full = self._batch_size
         for line in self._lines:
-            pending.append((line, self._router.shards(TOPIC, line[1], line[2])))
-            self._count += 1
-            if line[0] > self._reached:
-                self._reached = line[0]
-            is_mark, is_full = self._count % MARK_EVERY == 0, self._count >= self.read + self._batch_size
+            upto, partition, record = line
+            pending.append((partition, record, shards_for(TOPIC, partition, record)))
+            count += 1
+            if upto > reached:
+                reached = upto
+            is_mark, is_full = count % MARK_EVERY == 0, count >= full
+            if not (is_mark or is_full):
+                continue
+            self._reached = reached
             if is_mark and self._router.has_seen_claims:
                 self._emit(pending, out, None)
                 yield from self._meet(out)
-                self._mark(out := [], self._reached)
+                self._mark(out := [], reached)
                 yield from self._meet(out)
-                out, pending, self.read = [], [], self._count
-            elif is_mark or is_full:
-                self._emit(pending, out, self._reached if is_mark else None)
+                out, pending, self.read = [], [], count
+            else:
+                self._emit(pending, out, reached if is_mark else None)
                 pending = []
                 if is_full:
-                    self.read = self._count
+                    self.read = count
                     yield out
                     out = []
+            full = self.read + self._batch_size
         self._stack.close()
+        self._reached = reached
         self._emit(pending, out, None)
-        self.read = self._count
+        self.read = count
         yield from self._meet(out)
         for reached in (self._reached, self._reached + self._play_out + 1) if self._play_out else (self._reached,):
             self._mark(out := [], reached)
@@ -148,7 +155,7 @@ class FileSource:
     def _emit(self, lines: Iterable[Routed], out: list[tuple[int, Input]], mark: int | None) -> None:
         """Each shard's lines in their order, as runs of one file."""
         runs: dict[int, list[tuple[int, list[Record]]]] = {}
-        for (_, partition, record), shards in lines:
+        for partition, record, shards in lines:
             for shard in shards:
                 mine = runs.setdefault(shard, [])
                 if mine and mine[-1][0] == partition:

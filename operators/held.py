@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 import msgspec
 
 from operators.engine import Arrived
-from state import event_codec
+from state import event_codec, layout
 from state.decisions import Cause
 from state.records import TopicPartition
 from state.store import Batch, ShardStore
@@ -18,40 +20,58 @@ _decode = msgspec.msgpack.Decoder(_Row).decode
 
 
 class Held:
-    """What a shard holds back, on disk and in the batch being made."""
+    """What a shard holds back, on disk and since the last write.
+
+    Nearly all that is held comes free before the next write when a log is read from far back: it is never put into
+    bytes.
+    """
 
     def __init__(self, store: ShardStore) -> None:
         self.count = store.held_rows()
         self._store = store
-        self._new: dict[bytes, dict[bytes, bytes]] = {}
+        self._new: dict[bytes, dict[bytes, Arrived]] = {}
         self._released: set[bytes] = set()
 
     @property
     def is_full(self) -> bool:
         return self.count >= HELD_MAX
 
-    def keep(self, batch: Batch, chash: bytes, arrived: Arrived) -> None:
-        event, (topic, partition, offset) = arrived.event, _place(arrived.cause)
-        raw = _encode((event_codec.encode(event), topic, partition, offset, arrived.appended_at))
-        key = batch.hold(chash, event.at, TopicPartition(topic, partition), offset, raw)
-        self._new.setdefault(chash, {})[key] = raw
+    def keep(self, chash: bytes, arrived: Arrived) -> None:
+        topic, partition, offset = _place(arrived.cause)
+        key = layout.held(chash, arrived.event.at, TopicPartition(topic, partition), offset)
+        self._new.setdefault(chash, {})[key] = arrived
         self.count += 1
 
     def of(self, chash: bytes) -> list[tuple[bytes, Arrived]]:
         """Hers in order of time, topic, partition and offset, each with its key."""
-        rows = dict(self._store.held(chash)) | self._new.get(chash, {})
-        return [(key, _arrived(rows[key])) for key in sorted(rows) if key not in self._released]
+        released = self._released
+        rows = {key: _arrived(raw) for key, raw in self._store.held(chash) if key not in released}
+        rows |= self._new.get(chash, {})
+        return sorted(rows.items(), key=_key)
 
-    def release(self, batch: Batch, keys: list[bytes]) -> None:
+    def release(self, chash: bytes, keys: list[bytes]) -> None:
         """These were applied."""
+        new = self._new.get(chash, {})
         for key in keys:
-            batch.release(key)
-            self._released.add(key)
+            if new.pop(key, None) is None:
+                self._released.add(key)
         self.count -= len(keys)
+
+    def save(self, batch: Batch) -> None:
+        for key in self._released:
+            batch.release(key)
+        for chash, rows in self._new.items():
+            for arrived in rows.values():
+                topic, partition, offset = _place(arrived.cause)
+                raw = _encode((event_codec.encode(arrived.event), topic, partition, offset, arrived.appended_at))
+                batch.hold(chash, arrived.event.at, TopicPartition(topic, partition), offset, raw)
 
     def saved(self) -> None:
         self._new.clear()
         self._released.clear()
+
+
+_key = itemgetter(0)
 
 
 def _place(cause: Cause) -> tuple[str, int, int]:

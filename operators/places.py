@@ -47,21 +47,17 @@ def leave(customer: Customer, flow: str, subject: str, at: int) -> None:
     if customer.passages:
         passages: list[Passage] = []
         for passage in customer.passages:
-            if not _ends(passage, flow, subject, at):
+            if passage.flow != flow or passage.subject != subject or passage.entered_at > at:
                 passages.append(passage)
         customer.passages = passages
     if customer.pending:
         put_off: list[Pending] = []
         for pending in customer.pending:
-            if not _ends(pending, flow, subject, at):
+            if pending.flow != flow or pending.subject != subject or pending.entered_at > at:
                 put_off.append(pending)
             elif pending.awaiting:
                 put_off.append(msgspec.structs.replace(pending, left=True))
         customer.pending = put_off
-
-
-def _ends(each: Passage | Pending, flow: str, subject: str, at: int) -> bool:
-    return each.flow == flow and each.subject == subject and each.entered_at <= at
 
 
 def correct(customer: Customer, flow: Flow[Any], fact: Event) -> None:

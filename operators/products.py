@@ -35,9 +35,9 @@ def _touched(customer: Customer, event: ev.ProductEvent) -> Interest:
     interests, product = customer.interests, event.product_id
     interest = interests.pop(product, None)
     if interest is None:
-        interest = Interest()
         _forget(interests, event.at - INTEREST_MS)
-    if event.at >= interest.touched_at:
+        interest = Interest(0, 0, 0, event.price, event.name, event.url, event.image_url)
+    elif event.at >= interest.touched_at:
         interest.price = event.price or interest.price
         interest.name = event.name or interest.name
         interest.url = event.url or interest.url

@@ -166,11 +166,16 @@ class Sending:
     ) -> None:
         template: Template[Any] | Pending = self._program.templates.get(pending.template) or pending
         flow = self._versions.at(pending.flow, turn.customer.id, pending.wait)
-        consent, chosen = None, Choice(pending.experiment, pending.arm, pending.propensity)
+        consent = None
+        experiment, arm, propensity = pending.experiment, pending.arm, pending.propensity
         if template.kind == "marketing":
             if isinstance(template, Template):
                 consent = turn.customer.consent(template.channel, template.topic)
-            chosen = self._chosen(turn.customer.id, pending.flow, flow.holdout_percent if flow else 0.0, chosen)
+            everywhere, in_flow = self._rules.holdout_percent, flow.holdout_percent if flow else 0.0
+            if everywhere or in_flow:
+                chosen = Choice(experiment, arm, propensity)
+                chosen = choice(self._ids, turn.customer.id, chosen, everywhere, base_of(pending.flow), in_flow)
+                experiment, arm, propensity = chosen
         turn.effects.decisions.append(
             Decision(
                 decision_id=f"{pending.message_id}-{pending.decisions}",
@@ -188,21 +193,15 @@ class Sending:
                 reason=reason,
                 until=format_instant(until) if until else "",
                 cause=turn.cause,
-                experiment=chosen.experiment,
-                arm=chosen.arm,
-                propensity=chosen.propensity,
+                experiment=experiment,
+                arm=arm,
+                propensity=propensity,
                 consent_id=consent.id if consent is not None else "",
                 stalled=turn.stalled,
                 replaced_by=replaced_by,
                 instead_of=pending.instead_of,
             )
         )
-
-    def _chosen(self, customer: str, flow: str, in_flow: float, chosen: Choice) -> Choice:
-        everywhere = self._rules.holdout_percent
-        if not (everywhere or in_flow):
-            return chosen
-        return choice(self._ids, customer, chosen, everywhere, base_of(flow), in_flow)
 
     def park(self, customer: Customer, pending: Pending, due: int, clock: int, why: str, refusals: int = 0) -> None:
         """Put a message off, after a decision that says so."""

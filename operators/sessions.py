@@ -48,7 +48,8 @@ class Session(Window, Generic[V_co]):
         if parts and parts[-1][0] <= at < parts[-1][1] + self._gap:
             visit = parts[-1]
             visit[2] = self.keep.add(visit[2], value, at)
-            visit[1] = max(visit[1], at)
+            if at > visit[1]:
+                visit[1] = at
             return
         made = [at, at, self.keep.add(None, value, at)]
         for visit in [each for each in parts if at - each[1] < self._gap and each[0] - at < self._gap]:

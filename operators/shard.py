@@ -171,6 +171,7 @@ class Shard:
     def _commit(self) -> None:
         batch = self.batch
         self.residents.save(batch)
+        self.held.save(batch)
         for tp in self._moved:
             offset, reached = self._watermarks[tp]
             batch.set_watermark(tp, offset, reached)
@@ -288,7 +289,7 @@ class Shard:
         held_until = engine.next_wake(customer) if customer.held else 0
         outcome = engine.on_event(customer, arrived, self._wall, effects)
         if outcome == "held":
-            self.held.keep(self.batch, chash, arrived)
+            self.held.keep(chash, arrived)
             customer.held += 1
             if engine.links == "marks" and has_aliases(customer):
                 self._until_mark.add(chash)
@@ -435,7 +436,7 @@ class Shard:
         held = self.held.of(chash) if customer.held else []
         arrived = [each for _, each in held]
         applied = self.around.engine.wake(customer, clock, self._wall, effects, arrived, stalled=self.clock.stalled)
-        self.held.release(self.batch, [key for key, _ in held[:applied]])
+        self.held.release(chash, [key for key, _ in held[:applied]])
         customer.held -= applied
         self.residents.dirty[chash] = entry
 

@@ -62,8 +62,10 @@ class Window:
             self.take(state[2], value, at, at)
             customer.windows[self.name] = state
             return
-        newest = max(state[1], at)
-        if at < newest - self._grace:
+        newest = state[1]
+        if at > newest:
+            newest = at
+        elif at < newest - self._grace:
             return
         self.take(state[2], value, at, newest)
         state[1] = newest

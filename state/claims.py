@@ -22,6 +22,7 @@ _NOBODY = frozenset(
         *("id", "userid", "user_id", "user", "email", "distinct_id", "distinctid", "customer", "test"),
     }
 )
+_BACKSLASH = ord("\\")
 _DIGITS_OF_NOBODY = ({"0"}, {"f"}, {"x"})
 
 
@@ -48,8 +49,8 @@ def is_nobody(id: str) -> bool:
 
 def claimed(raw: bytes | None, key: bytes | None) -> str:
     """The anonymous id that the customer of this record claims, empty where there is none that could be claimed."""
-    # Almost no record does; what is escaped may hide anything.
-    if raw is None or not (b'"identify"' in raw or b'"alias"' in raw or b"\\u" in raw):
+    # Almost no record does; what is escaped may hide anything.  `find` takes half the steps of `in`.
+    if raw is None or (raw.find(b'"identify"') < 0 and raw.find(b'"alias"') < 0 and not _is_escaped(raw)):
         return ""
     try:
         wire = _decode(raw)
@@ -81,9 +82,13 @@ def named(event: Event) -> str:
     return "" if found == event.customer else found
 
 
+def _is_escaped(raw: bytes) -> bool:
+    return _BACKSLASH in raw and raw.find(b"\\u") >= 0
+
+
 def names_a_user(raw: bytes | None) -> bool:
     """Whether a record says that its customer is known: it has a `userId`."""
-    if raw is None or not (b'"userId"' in raw or b"\\u" in raw):
+    if raw is None or (raw.find(b'"userId"') < 0 and not _is_escaped(raw)):
         return False
     try:
         return bool(identifier(_decode_user(raw).userId))

@@ -28,4 +28,4 @@ class Interest(msgspec.Struct, gc=False, array_like=True):
 
     @property
     def touched_at(self) -> int:
-        return max(self.viewed_at, self.in_cart_at)
+        return self.viewed_at if self.viewed_at > self.in_cart_at else self.in_cart_at
