@@ -1,4 +1,4 @@
-"""The flows whose decisions the oracle knows; the module that the proofs' deployments name in `flows`."""
+"""The flows that are proved, all known to the oracle; the module that the proofs' deployments name in `flows`."""
 
 from __future__ import annotations
 
@@ -11,4 +11,5 @@ from flows.welcome import welcome
 from operators.flow import Flow
 
 FLOWS: list[Flow[Any]] = [abandoned_cart, welcome]
+NAMES = [flow.name for flow in FLOWS]
 TEMPLATES = Path(flows.__file__).parent / "templates"

@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.proof.crowd import DAYS, HOUR, MOMENTS, Appended, Crowd, last_word
 from benchmarks.proof.deployment import Deployment, Failed, Plan, Stopped
 from benchmarks.proof.feed import Feed
+from benchmarks.proof.flows_proved import NAMES
 from benchmarks.proof.mail_server import MailServer
 from benchmarks.proof.verdict import Verdict, judge_decisions, judge_mails, withdrawn
 from state.ids import Ids, shard_of
@@ -138,7 +139,7 @@ class Killing:
             raise Failed(f"this machine is too slow for the pace: an event came {feed.late_ms / 1000:.1f} s late")
         proof.events = len(feed.events)
         play_out = -1 if self._replays else HOUR
-        oracle_says = oracle.expected(feed.events, play_out)
+        oracle_says = oracle.expected(feed.events, play_out, flows=NAMES)
         sends = sum(each.outcome == "send" for each in oracle_says)
         self._settle(sends, 0.0 if self._replays else (feed.last_at + HOUR) / 1000)
         self._stop_politely()

@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.proof.crowd import HOUR, Appended
 from benchmarks.proof.deployment import Deployment, Plan
 from benchmarks.proof.feed import Feed
+from benchmarks.proof.flows_proved import NAMES
 from benchmarks.proof.mail_server import MailServer, Mode
 from benchmarks.proof.verdict import Verdict, final_decisions, first_decisions, judge_decisions, judge_mails
 from state.instants import format_instant, parse_instant
@@ -125,7 +126,7 @@ def _live_through(
     _note_growth(outage, before, deployment.resident_mib())
     stopped = deployment.stop()
     outage.verdict.hold("SIGTERM ends in exit 0", [f"exit {stopped.code}"] if stopped.code else [])
-    _judge(deployment, mail, outage, oracle.expected(feed.events, 0))
+    _judge(deployment, mail, outage, oracle.expected(feed.events, 0, flows=NAMES))
 
 
 def _note_growth(outage: Outage, before: dict[str, float], now: dict[str, float]) -> None:

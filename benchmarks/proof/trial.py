@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.proof.crowd import DAYS, HOUR, MINUTE, MOMENTS, Appended, Crowd, last_word
 from benchmarks.proof.deployment import Deployment
 from benchmarks.proof.feed import Feed
+from benchmarks.proof.flows_proved import NAMES
 from benchmarks.proof.mail_server import MailServer
 from benchmarks.proof.verdict import Verdict, final_decisions, first_decisions, judge_decisions, judge_mails, withdrawn
 from tests.flows import oracle
@@ -140,7 +141,7 @@ class Trial:
     def expected(self) -> list[oracle.Expected]:
         last = max((oracle.instant(each["timestamp"]) for each in self.events), default=0)
         end = round(self.stage.now() * 1000) if self.stage.is_live else last + AHEAD_MS - HOUR
-        return oracle.expected(self.events, end - last)
+        return oracle.expected(self.events, end - last, flows=NAMES)
 
     def settle(self, seconds: float = SETTLE_SECONDS_MAX) -> bool:
         """Whether all that is expected came, and nothing more for a moment."""
