@@ -35,9 +35,17 @@ class Effects(msgspec.Struct):
     faults: list[FlowFault] = []
     drawn: list[Drawn] = []  # arms that customers got for good
     entered: list[tuple[str, str]] = []  # flow and version
+    shadowed: list[Decision] = []  # what versions in the shadow would have decided
     words: list[AnyWord] = []  # for the shards of her other ids
     refused: list[str] = []  # claims of hers that were refused at once: why
     lost: int = 0  # messages nobody told the result of before they expired
+
+    @property
+    def any(self) -> bool:
+        """Whether there is something to write down or to hand on."""
+        return bool(
+            self.decisions or self.faults or self.words or self.refused or self.drawn or self.entered or self.shadowed
+        )
 
     def mark(self) -> Mark:
         return len(self.decisions), len(self.messages), len(self.drawn), len(self.entered)

@@ -24,7 +24,8 @@ from operators.observe import folds_for, observe
 from operators.program import Program
 from operators.results import early_results, never_told, settle
 from operators.sending import Sending, Turn
-from operators.trials import canary_name
+from operators.shadows import Shadows
+from operators.trials import canary_name, is_shadow
 from operators.versions import Versions
 from state import event_codec
 from state.aliases import Coming
@@ -34,7 +35,7 @@ from state.decisions import Cause, timer_cause
 from state.events import Event
 from state.ids import Ids, event_hash
 from state.messages import Delivery
-from state.passages import EVENT_CLOCK, NEVER, PASSAGES_MAX, WALL_CLOCK, Passage, Pending
+from state.passages import EVENT_CLOCK, NEVER, WALL_CLOCK, Passage, Pending
 
 Taken = Literal["applied", "duplicate", "held", "forwarded"]
 Ts = TypeVarTuple("Ts")
@@ -75,6 +76,7 @@ class Engine:
         self._folds = folds_for(program.listening, recommends=recommends)
         self._sending = Sending(program, rules, ids, breaker, clock=clock, sends=sends)
         self._versions = Versions(program, ids, breaker)
+        self._shadows = Shadows(program)
         self._graces: dict[str, int] = {}
         for flow in program.all:
             grace = round(flow.grace.total_seconds() * 1000)
@@ -112,6 +114,8 @@ class Engine:
 
     def apply(self, customer: Customer, arrived: Arrived, wall: int, effects: Effects) -> None:
         event = arrived.event
+        if customer.aside:
+            self._shadows.tidy(customer)
         facts = observe(customer, event, self._ids, self._folds)
         if self._program.windows:
             windows.fold(self._program.windows, customer, event)
@@ -231,6 +235,8 @@ class Engine:
         due, stopped = NEVER, self._breaker.stopped
         for passage in customer.passages:
             if passage.until < due and not passage.set_aside and not (stopped and self._rests(passage.flow)):
+                if passage.flow not in self._graces:
+                    continue  # a shadow that is no longer in FLOWS
                 due = passage.until
         for pending in customer.pending:
             if pending.clock == EVENT_CLOCK and pending.due < due and not pending.set_aside:
@@ -346,7 +352,8 @@ class Engine:
             entered_at=fact.at,
             event=event_codec.encode(fact),
         )
-        turn.effects.entered.append((flow.name, self._program.version_of(flow)))
+        if self._program.on_trial:
+            turn.effects.entered.append((flow.name, self._program.version_of(flow)))
         moved = journey.enter(flow, self._journey(customer, flow, fact, fact.at))
         self._move(turn, flow, passage, moved, fact.at)
 
@@ -375,7 +382,8 @@ class Engine:
         flow = self._versions.at(pending.flow, customer.id, pending.wait)
         customer.pending = [each for each in customer.pending if each is not pending]
         if flow is None:
-            self._sending.again(turn, pending)
+            if not is_shadow(pending.flow):
+                self._sending.again(turn, pending)
         else:
             fact = event_codec.decode(pending.event)
             if not self._guarded(turn, flow, fact, pending, self._send_again, turn, pending):
@@ -392,7 +400,7 @@ class Engine:
             turn.effects.drawn += moved.drawn
         if moved.wait:
             rests = msgspec.structs.replace(passage, wait=moved.wait, until=moved.until)
-            customer.passages = [*customer.passages[-PASSAGES_MAX + 1 :], rests]
+            customer.passages = places.rest(customer.passages, rests)
         for intent in moved.intents:
             wish = self._wish(passage, intent, moment)
             self._settle_early(turn, self._sending.look(turn, wish, moment))
@@ -462,7 +470,10 @@ class Engine:
         )
         mark = effects.mark()
         try:
-            transition(*args)
+            if is_shadow(flow.name):
+                self._shadows.run(turn, flow, lambda: transition(*args))
+            else:
+                transition(*args)
         except Exception as error:
             customer.passages, customer.pending, customer.sent, customer.early_results, customer.told, customer.arms = (
                 before

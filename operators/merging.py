@@ -188,6 +188,11 @@ def _sent(known: Customer, other: Customer) -> None:
     known.sent = newest[-max(SENT_MAX, len(known.sent), len(other.sent)) :]
 
 
+def _aside(known: Customer, other: Customer) -> None:
+    """A shadow goes on with what the known one's would have sent."""
+    known.aside = {**other.aside, **known.aside}
+
+
 def _arms(known: Customer, other: Customer) -> None:
     """Who has an arm stays in it."""
     known.arms = {**other.arms, **known.arms}
@@ -216,5 +221,6 @@ _RULES: tuple[Callable[[Customer, Customer], None], ...] = (
     _told,
     _sent,
     _arms,
+    _aside,
     _early_results,
 )

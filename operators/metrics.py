@@ -61,6 +61,7 @@ class Spread(Collector):
 
 EVENTS = Tally("impuls_events", "Records read, by what became of them", "topic", "result")
 DECISIONS = Tally("impuls_decisions", "Decisions made", "flow", "outcome", "reason")
+SHADOWED = Tally("impuls_shadow_decisions", "Decisions of versions in the shadow", "flow", "outcome", "reason")
 DEAD_LETTERS = Tally("impuls_dead_letters", "Records set aside", "reason")
 CLAIMS = Tally("impuls_claims", "What became of claims on anonymous ids", "result")
 LOST_RESULTS = Tally("impuls_results_lost", "Messages nobody told the result of before they expired")

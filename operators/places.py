@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 
 from operators.flow import Flow
+from operators.trials import is_shadow
 from state import event_codec
 from state.customer import Customer
 from state.events import Event
-from state.passages import Passage, Pending
+from state.passages import PASSAGES_MAX, Passage, Pending
 
 
 def matches(trigger: Any, fact: Event, customer: Customer, lenient: bool) -> bool:
@@ -36,6 +37,15 @@ def find(customer: Customer, flow: str, subject: str) -> Passage | None:
         if passage.flow == flow and passage.subject == subject:
             return passage
     return None
+
+
+def rest(passages: list[Passage], rests: Passage) -> list[Passage]:
+    """With one more; where there are too many, the oldest goes, of shadows or of all others."""
+    if len(passages) >= PASSAGES_MAX:
+        alike = [each for each in passages if is_shadow(each.flow) == is_shadow(rests.flow)]
+        gone = {id(each) for each in alike[: max(0, len(alike) - PASSAGES_MAX + 1)]}
+        passages = [each for each in passages if id(each) not in gone]
+    return [*passages, rests]
 
 
 def remove(customer: Customer, passage: Passage) -> None:

@@ -46,6 +46,7 @@ class Program:
         # One that is asked first wins where two want the same customer at once.
         self.flows = tuple(sorted(running, key=_rank))
         self.all = tuple(sorted([*running, *self.canaries.values()], key=_rank))
+        self.on_trial = any(flow.trial is not None for flow in self.all)
         self.windows = tuple(windows)
         self.by_name = {flow.name: flow for flow in running}
         self.by_any_name = {**self.by_name, **{canary_name(name): flow for name, flow in self.canaries.items()}}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from operators.residents import Residents
+from operators.trials import is_shadow
 from state import customer as customers
 from state.customer import Customer
-from state.passages import EVENT_CLOCK, NEVER, WALL_CLOCK
+from state.passages import EVENT_CLOCK, NEVER, WALL_CLOCK, Passage, Pending
 from state.store import ShardStore
 
 DECISIONS_A_BITE = 500
@@ -50,7 +51,8 @@ class Retention:
     def _forget_customers(self, before: int) -> None:
         def unseen(record: bytes) -> bool:
             customer = customers.decode(record)
-            waits = customer.passages or customer.pending or customer.held
+            rests: list[Passage | Pending] = [*customer.passages, *customer.pending]
+            waits = customer.held or any(not is_shadow(each.flow) for each in rests)
             return customer.last_seen < before and not waits
 
         found, self._places[1] = self._store.sweep_customers(self._places[1], CUSTOMERS_A_BITE, unseen)

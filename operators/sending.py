@@ -21,7 +21,7 @@ from operators.local_time import next_minute_of_day
 from operators.program import Program
 from operators.recommender.histories import history_of
 from operators.steps import Template
-from operators.trials import base_of
+from operators.trials import base_of, is_shadow
 from operators.versions import Versions
 from state import event_codec
 from state.customer import Customer, Sent
@@ -127,7 +127,7 @@ class Sending:
             turn.won[moment] = max(flow.priority, turn.won.get(moment, flow.priority))
             sent = Sent(moment, pending.message_id, base_of(flow.name), template.channel, template.topic)
             self._caps.count(turn.customer, sent)
-        if self._sends and (self._rules.send_mode == "live" or _is_allowed(ask)):
+        if self._sends and not is_shadow(flow.name) and (self._rules.send_mode == "live" or _is_allowed(ask)):
             self._hand_on(turn, pending, template, ask, content)
         return pending.message_id
 

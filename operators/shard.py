@@ -298,7 +298,7 @@ class Shard:
         if outcome != "duplicate":
             self.residents.dirty[chash] = entry
         moved = customer.passages is not passages or customer.pending is not pending
-        if moved or effects.decisions or effects.faults or effects.words or effects.refused:
+        if moved or effects.any:
             if effects.decisions:
                 self._appended.append(arrived.appended_at)
             self.follow(chash, entry, effects, (tp, record))
@@ -470,9 +470,11 @@ class Shard:
     def _tally(self, effects: Effects) -> None:
         for drawn in effects.drawn:
             self.tallies.add(balance.key_of(drawn))
+        for decision in effects.shadowed:
+            metrics.SHADOWED.inc(decision.flow, decision.outcome, decision.reason)
         if self._trials.modes:
             found = [self._trials.entered(flow, version) for flow, version in effects.entered]
-            found += [self._trials.made(decision) for decision in effects.decisions]
+            found += [self._trials.made(decision) for decision in (*effects.decisions, *effects.shadowed)]
             for key in found:
                 if key is not None:
                     self.tallies.add(key)

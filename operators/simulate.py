@@ -105,6 +105,10 @@ class Simulation:
     def decisions(self, until: timedelta = timedelta(days=400)) -> list[Decision]:
         return self._play(until)[0].decisions
 
+    def shadowed(self, until: timedelta = timedelta(days=400)) -> list[Decision]:
+        """What versions in the shadow would have decided."""
+        return self._play(until)[0].shadowed
+
     def faults(self, until: timedelta = timedelta(days=400)) -> list[FlowFault]:
         """Where a flow's own code raised."""
         return self._play(until)[0].faults

@@ -7,6 +7,7 @@ from typing import Any
 
 from operators.program import Program
 from operators.trace import Entry, Trace
+from operators.trials import is_shadow
 from state.customer import Customer
 from state.decisions import Decision
 from state.instants import parse_instant
@@ -80,10 +81,14 @@ def compare(trace: Trace, program: Program, mine: Customer, stored: Customer) ->
 def _places(program: Program, customer: Customer) -> set[tuple[str, ...]]:
     found = set[tuple[str, ...]]()
     for passage in customer.passages:
+        if is_shadow(passage.flow):
+            continue  # rests beside the story
         flow = program.by_name.get(passage.flow)
         wait = flow.find_wait(passage.wait) if flow else None
         found.add((passage.flow, passage.subject, f"at {wait[0].name if wait else passage.wait}"))
     for pending in customer.pending:
+        if is_shadow(pending.flow):
+            continue
         awaits = f"awaiting attempt {pending.attempt}" if pending.awaiting else "put off"
         found.add((pending.flow, pending.subject, pending.template, awaits))
     return found

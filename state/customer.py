@@ -51,6 +51,14 @@ class Assigned(msgspec.Struct, gc=False, array_like=True, frozen=True):
     at: int
 
 
+class Aside(msgspec.Struct, gc=False, array_like=True, frozen=True):
+    """What a flow in the shadow would have sent and drawn, had it been the present version."""
+
+    sent: list[Sent] = []
+    told: dict[str, int] = {}
+    arms: dict[str, Assigned] = {}
+
+
 class Traits(msgspec.Struct, gc=False, array_like=True):
     """What the shop told us of her, each with the time it was said."""
 
@@ -100,6 +108,7 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     alias: Alias | None = None  # whose she is, where she was anonymous
     orders_by_id: dict[str, Order] = {}  # the one told of last at the end
     bought: dict[str, list[int]] = {}  # when each product was ordered, the one ordered last at the end
+    aside: dict[str, Aside] = {}  # by the name of a flow in the shadow
 
     def consent(self, channel: str, topic: str) -> Consent | None:
         return self.consents.get(f"{channel}/{topic}")

@@ -15,7 +15,7 @@ import msgspec
 import typer
 
 from config import Settings
-from flows.catalog import load
+from flows.catalog import CatalogError, load
 from flows.cli.identities import note_on, other_ids, shown_identity
 from flows.cli.options import Config, Json, audit, fail, ids_of, instant, settings_of
 from flows.supervisor_health import read_beat
@@ -194,6 +194,15 @@ def _line(row: Decision) -> str:
     return f"{row.at}  {row.customer:<20} {row.flow:<20} {row.message:<20} {row.outcome}{reason}{until}"
 
 
+def _tallied(settings: Settings, counts: Counts) -> tuple[list[balance.Seen], list[dict[str, Any]]]:
+    """Of the experiments and trials of the present flows; nothing where they cannot be read, no fault here."""
+    try:
+        program = load(settings.flows).program
+    except CatalogError:
+        return [], []
+    return [balance.seen(program, counts)], [comparison.Trials(program).seen(counts)]
+
+
 def status(config: Config = None, as_json: Json = False) -> None:
     """Shards, lag, parked customers, timers, outbox, and how long ago the sources last answered."""
     settings = existing(config)
@@ -219,8 +228,7 @@ def status(config: Config = None, as_json: Json = False) -> None:
                 tallies.append(tallied_in(store))
                 for (flow, wait), count in parked_in(store).items():
                     parked[f"{flow}/{wait}"] = parked.get(f"{flow}/{wait}", 0) + count
-        program, counts = load(settings.flows).program, together(tallies)
-        told, tried = [balance.seen(program, counts)], [comparison.Trials(program).seen(counts)]
+        told, tried = _tallied(settings, together(tallies))
     lag: dict[str, int] = {}
     for beat in workers:
         for name, end in beat.get("ends", {}).items():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tomllib
+import urllib.request
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -228,6 +230,63 @@ def written(folder: Path, steps: str) -> None:
         (folder / "templates" / name).mkdir(parents=True, exist_ok=True)
         (folder / "templates" / name / "subject.txt").write_text("Hello")
         (folder / "templates" / name / "body.txt").write_text("Hello {{ unsubscribe_url }}")
+
+
+TRIED = """
+from collections.abc import Mapping
+from typing import Any
+
+from operators.flow import Flow, Template, arm, experiment, hours, on, send, shadow, wait
+from state.customer import Customer
+from state.events import Event, ProductViewed
+
+
+def nothing(_: Event, __: Customer) -> Mapping[str, Any]:
+    return {}
+
+
+first, second = Template("first", nothing), Template("second", nothing)
+words = experiment("words", arm("few", 50, send(first)), arm("none", 50))
+FLOWS = [
+    Flow("care", enter=on(ProductViewed), steps=[wait("an_hour", hours(1)), words]),
+    shadow(Flow("care", enter=on(ProductViewed), steps=[wait("an_hour", hours(1)), send(second)])),
+]
+"""
+
+
+def measured(shop: Deployment) -> str:
+    address = tomllib.loads(shop.config.read_text())["metrics"]["listen"]
+    with urllib.request.urlopen(f"http://{address}/metrics") as answer:
+        return str(answer.read().decode())
+
+
+def test_status_and_metrics_tell_of_experiments_and_of_what_is_on_trial(tmp_path: Path) -> None:
+    written(tmp_path, THEN)
+    (tmp_path / "shop_flows.py").write_text(TRIED)
+    settings = f'flows = "shop_flows"\nclock = "replay"\n[send]\nmode = "mute"\n{NO_LIMITS}'
+    came, last = "2026-03-02T12:00:00.000Z", "2026-03-02T14:00:00.000Z"
+    python = {"PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    with running(tmp_path, "--only", "worker", settings=settings, **python) as shop:
+        people = [track(f"c{n}", came, "Product Viewed", product_id="p1") for n in range(40)]
+        shop.import_events(*people, track("clock", last, "Poem Read"))
+        assert until(lambda: parked_at(shop, last) == {}), shop.log()
+        told = shop.status()
+        few = float(told["experiments"]["words"]["customers"]["few"])
+        for line in (
+            f'impuls_experiment_customers{{arm="few",experiment="words"}} {few}',
+            'impuls_sample_ratio_p_value{experiment="words"} ',
+            'impuls_shadow_decisions_total{flow="care@shadow",outcome="skip"',
+        ):
+            assert until(lambda line=line: line in measured(shop)), line  # type: ignore[misc]
+        assert shop.stop() == 0
+        [afterwards] = impuls("status", "--json", "--config", shop.config, path=tmp_path).lines()
+        assert all(told[name] == afterwards[name] for name in ("experiments", "trials"))
+    words, care = told["experiments"]["words"], told["trials"]["care"]
+    assert sum(words["customers"].values()) == 40
+    assert (words["shares"], words["mismatch"]) == ({"few": 50, "none": 50}, False)
+    assert (care["trial"], care["present"]["entered"], care["shadow"]["entered"]) == ("shadow", 40, 40)
+    assert care["shadow"]["decisions"] == {"second": {"skip: no_address": 40}}
+    assert care["present"]["decisions"] == {"first": {"skip: no_address": words["customers"]["few"]}}
 
 
 def parked_at(shop: Deployment, clock: str) -> dict[str, int] | None:

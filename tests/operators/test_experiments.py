@@ -149,6 +149,16 @@ def test_a_sound_experiment_is_counted_once_for_each_customer_also_over_a_restar
     assert (told["shares"], told["mismatch"]) == ({"a": 25, "b": 75}, False)
 
 
+def test_who_gets_an_arm_that_says_nothing_is_counted_too(tmp_path: Path) -> None:
+    step = experiment("offer", arm("a", 50, send(message("a"))), arm("nothing", 50))
+    flow = Flow("test", enter=on(ProductViewed), steps=[step])
+    with desk(tmp_path, flow) as shop:
+        crowd(shop, 80)
+        told = balance.judged([balance.seen(Program([flow]), shop.shard.tallies.counts)])["offer"]
+    assert sum(told["customers"].values()) == 80
+    assert told["customers"]["nothing"] > 20
+
+
 def test_customers_that_got_their_arm_under_other_shares_do_not_count_against_the_present_ones(tmp_path: Path) -> None:
     with desk(tmp_path, an_offer(50, 50)) as shop:
         crowd(shop, 150)

@@ -9,17 +9,44 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from flows.supervisor_edits import check
 from operators.comparison import Trials, together
 from operators.counts import parked_in
-from operators.flow import Flow, FlowError, Step, Template, canary, days, hours, on, send, shadow, wait, wait_for
+from operators.flow import (
+    Flow,
+    FlowError,
+    Group,
+    Step,
+    Template,
+    Trigger,
+    arm,
+    at_most,
+    canary,
+    days,
+    experiment,
+    hours,
+    on,
+    send,
+    shadow,
+    wait,
+    wait_for,
+)
+from operators.guards import Rules
+from operators.places import rest
 from operators.program import Program
+from operators.simulate import Simulation, simulate
 from operators.trials import canary_name
 from state.carts import CartEvent
 from state.customer import Customer
-from state.events import Event, OrderCompleted, ProductEvent, ProductViewed
+from state.decisions import Decision
+from state.events import CartViewed, Event, OrderCompleted, ProductEvent, ProductViewed
 from state.ids import Ids
+from state.passages import PASSAGES_MAX, Passage
 from tests.operators.shards import DAY, HOUR, START, Desk, agrees, desk, identify, track
+from tests.operators.shards import message as shards_message
 
 IDS = Ids(b"secret")
 
@@ -36,8 +63,8 @@ def message(name: str) -> Template[Event]:
     return Template(name, nothing, within=days(9))
 
 
-def care(*steps: Step[Event], **more: Any) -> Flow[Any]:
-    return Flow("care", enter=on(ProductViewed), steps=list(steps), leave=[on(OrderCompleted)], **more)
+def care(*steps: Step[Event], enter: Trigger[Any] = on(ProductViewed), **more: Any) -> Flow[Any]:  # noqa: B008
+    return Flow("care", enter=enter, steps=list(steps), leave=[on(OrderCompleted)], **more)
 
 
 OLD = care(wait("an_hour", hours(1)), send(message("old")), wait("a_day", days(1)), send(message("old_2")))
@@ -192,6 +219,155 @@ def test_status_has_both_versions_side_by_side_from_when_they_met(tmp_path: Path
     assert twice["canary"]["version"] == program.canary_versions["care"]
     edited = Program([OLD, canary(replace(NEW, priority=1), percent=30)])
     assert Trials(edited).seen(shop.shard.tallies.counts)["care"]["canary"]["entered"] == 0
+
+
+# -- shadows
+
+VIEWS = st.lists(st.tuples(st.integers(0, 60), st.sampled_from(["view", "cart", "order"])), min_size=1, max_size=25)
+EVENTS: dict[str, Event] = {
+    "view": ProductViewed(product_id="p1"),
+    "cart": CartViewed(),
+    "order": OrderCompleted(order_id="o1"),
+}
+RULES = st.builds(
+    Rules,
+    cap=st.sampled_from([None, 1, 3]),
+    cap_period=st.just(7 * DAY),
+    min_gap=st.sampled_from([0, 5 * HOUR]),
+    quiet_from=st.sampled_from([None, 20 * 60]),
+    quiet_to=st.just(8 * 60),
+    holdout_percent=st.sampled_from([0.0, 40.0]),
+)
+
+
+def not_told_lately(view: ProductViewed, customer: Customer) -> bool:
+    return not any(customer.was_told(name, since=view.at - 2 * DAY) for name in ("old", "new"))
+
+
+TURNS = Group("turns", pause=hours(20))
+LOUD = Flow("loud", enter=on(CartViewed), steps=[wait("cart", hours(2)), send(message("loud"))], group=TURNS)
+MODEST_OLD = replace(OLD, enter=on(ProductViewed, where=not_told_lately), group=TURNS, cap=at_most(3, per=days(3)))
+MODEST_NEW = care(
+    wait("three_hours", hours(3)),
+    experiment("words", arm("few", 50, send(message("new"))), arm("many", 50, send(message("more")))),
+    wait("a_day", days(1)),
+    send(message("new_2")),
+    enter=on(ProductViewed, where=not_told_lately),
+    group=TURNS,
+    cap=at_most(2, per=days(3)),
+    priority=1,
+)
+
+
+def history(shop: Simulation, happened: list[tuple[int, str]], rules: Rules) -> Simulation:
+    shop, at = shop.under(rules), 0
+    for after, what in happened:
+        at += after
+        shop = shop.at(hours(at), EVENTS[what])
+    return shop
+
+
+def plain(made: list[Decision]) -> list[tuple[str, ...]]:
+    return [(each.at, each.message, each.outcome, each.reason, each.until, each.experiment, each.arm) for each in made]
+
+
+@given(VIEWS, RULES)
+def test_a_version_in_the_shadow_changes_nothing_of_what_is_decided(
+    happened: list[tuple[int, str]], rules: Rules
+) -> None:
+    without = history(simulate(MODEST_OLD, LOUD), happened, rules)
+    beside = history(simulate(MODEST_OLD, LOUD, shadow(MODEST_NEW)), happened, rules)
+    assert beside.decisions() == without.decisions()
+    alone, now = without.customer(), beside.customer()
+    assert (now.sent, now.told, now.arms) == (alone.sent, alone.told, alone.arms)
+
+
+@given(VIEWS, RULES)
+def test_a_version_in_the_shadow_decides_as_it_would_in_the_place_of_the_present_one(
+    happened: list[tuple[int, str]], rules: Rules
+) -> None:
+    quiet = [each for each in happened if each[1] != "cart"]  # so that nobody else speaks, or would otherwise
+    if quiet:
+        shadowed = history(simulate(MODEST_OLD, LOUD, shadow(MODEST_NEW)), quiet, rules).shadowed()
+        assert plain(shadowed) == plain(history(simulate(MODEST_NEW, LOUD), quiet, rules).decisions())
+
+
+def test_a_shadow_sees_what_other_flows_send_and_not_what_the_present_version_sends() -> None:
+    shop = simulate(OLD, LOUD, shadow(NEW)).under(Rules(cap=2, cap_period=7 * DAY))
+    shop = shop.at(hours(0), EVENTS["cart"]).at(hours(2), EVENTS["view"])
+    assert [(each.message, each.reason) for each in shop.decisions()] == [("loud", ""), ("old", ""), ("old_2", "cap")]
+    assert [(each.message, each.reason) for each in shop.shadowed()] == [("new", ""), ("new_2", "cap")]
+
+
+def test_a_shadow_of_high_priority_wins_no_moment_from_others() -> None:
+    loud = Flow("loud", enter=on(ProductViewed), steps=[wait("so_long", hours(1)), send(message("loud"))])
+    urgent = replace(OLD, priority=9)
+    for flows in ((OLD, loud), (loud, OLD), (OLD, loud, shadow(urgent)), (shadow(urgent), loud, OLD)):
+        shop = simulate(*flows).under(Rules(min_gap=3 * HOUR)).at(hours(0), EVENTS["view"])
+        assert "arbitration" not in {each.reason for each in shop.decisions()}
+
+
+def test_a_timeline_tells_of_the_canary_and_not_of_the_shadow() -> None:
+    shop = simulate(OLD, shadow(NEW)).at(hours(0), EVENTS["view"])
+    assert {each.flow for each in shop.timeline() if each.flow} == {"care"}
+    assert simulate(OLD, canary(NEW, percent=100)).at(hours(0), EVENTS["view"]).decisions()[0].message == "new"
+    tried = simulate(OLD, canary(NEW, percent=100)).at(hours(0), EVENTS["view"]).timeline()
+    assert [each.message for each in tried if each.what == "decision"] == ["new", "new_2"]
+
+
+def test_nothing_of_a_shadow_leaves_the_store_but_its_numbers(tmp_path: Path) -> None:
+    flows = OLD, shadow(NEW)
+    with desk(tmp_path, *flows) as shop:
+        people(shop, range(5))
+        go_on(shop, 2 * DAY)
+        assert [told(shop, n) for n in range(5)] == [["old", "old_2"]] * 5
+        assert {shards_message(row).template for row in shop.outbox("messages")} == {"old", "old_2"}
+        assert len(shop.outbox("decisions")) == 10
+        seen = Trials(Program(flows)).seen(shop.shard.tallies.counts)["care"]
+        assert (seen["trial"], seen["present"]["entered"], seen["shadow"]["entered"]) == ("shadow", 5, 5)
+        assert seen["shadow"]["decisions"] == {"new": {"send": 5}, "new_2": {"send": 5}}
+        assert seen["present"]["decisions"] == {"old": {"send": 5}, "old_2": {"send": 5}}
+
+
+def test_a_shadow_that_is_taken_out_or_promoted_leaves_nobody_behind_and_holds_nothing_up(tmp_path: Path) -> None:
+    slow = replace(NEW, steps=[wait("slow", hours(3)), *NEW.steps], renamed={})
+    with desk(tmp_path, OLD, shadow(slow)) as shop:
+        people(shop, range(3))
+        go_on(shop, 2 * HOUR)
+        assert set(parked_in(shop.shard.store)) == {("care", "a_day"), ("care@shadow", "slow")}
+        check(Program([OLD]), parked_in(shop.shard.store), tmp_path)
+    for flows in ((OLD,), (NEW,)):
+        with desk(tmp_path, *flows, wall=START + 5 * HOUR) as shop:
+            shop.clock_at(START + 5 * HOUR)
+            shop.events(track("c0", shop.wall.ms, "Cart Viewed"))
+            assert shop.shard.held.count == 0
+            c0 = shop.shard.residents.entry(IDS.customer(b"c0")).customer
+            assert (c0.aside, [each.flow for each in c0.passages]) == ({}, ["care"])
+    with desk(tmp_path, NEW) as shop:
+        go_on(shop, 2 * DAY)
+        assert [told(shop, n) for n in range(3)] == [["old", "new_2"]] * 3
+
+
+def test_a_shadow_that_fails_is_stopped_by_itself_and_set_aside_as_any_flow(tmp_path: Path) -> None:
+    with desk(
+        tmp_path, OLD, shadow(care(wait("an_hour", hours(1)), send(Template("new", fails)))), publishes=False
+    ) as shop:
+        people(shop, range(20))
+        go_on(shop, 2 * HOUR)
+        assert shop.breaker.stopped == {"care@shadow"}
+        assert {letter.flow for letter in shop.shard.letters} == {"care@shadow"}
+        assert [told(shop, n) for n in range(20)] == [["old"]] * 20
+
+
+def test_shadows_push_no_passage_of_the_present_flows_out() -> None:
+    passages: list[Passage] = []
+    for n in range(3 * PASSAGES_MAX):
+        at = {"subject": str(n), "id": str(n), "wait": "w", "until": n, "entered_at": n, "event": b""}
+        if n < 5:
+            passages = rest(passages, Passage(flow="care", **at))  # type: ignore[arg-type]
+        passages = rest(passages, Passage(flow="care@shadow", **at))  # type: ignore[arg-type]
+    assert [each.subject for each in passages if each.flow == "care"] == list("01234")
+    assert len(passages) == PASSAGES_MAX + 5
 
 
 def test_a_version_is_the_same_version_on_trial_and_promoted() -> None:
