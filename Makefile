@@ -19,6 +19,7 @@ help:
 	@echo 'make bench-measuring        1,000 A/A and 1,000 A/B experiments looked at daily; false alarms and coverage'
 	@echo 'make bench-recommender DATA=FILE PROTOCOL=published|stream   hit rates beside baselines; RESULT {json}'
 	@echo 'make bench-propensity DATA=FILE   how well purchases and absences are foretold; RESULT {json}'
+	@echo 'make bench-bandits          regret on Hillstrom, off-policy evaluation on Open Bandit; IMPULS_DATA=folder'
 	@echo 'make prove KILLS=n SEED=s   kills under work and every other fault; ends with RESULT {json}'
 	@echo 'make lock                   write requirements.lock anew from pyproject.toml'
 
@@ -62,6 +63,10 @@ bench-recommender: venv
 .PHONY: bench-propensity
 bench-propensity: venv
 	@$(PYTHON) -m benchmarks.propensity "$(DATA)" $(ARGS)
+
+.PHONY: bench-bandits
+bench-bandits: venv
+	@$(PYTHON) -m benchmarks.bandits $(ARGS)
 
 prove: venv
 	@$(PYTHON) -m benchmarks.prove --kills $(KILLS) --seed $(SEED)
