@@ -19,11 +19,11 @@ from benchmarks.reports.page import page
 from benchmarks.reports.report import SCHEMA, Report, save
 from benchmarks.runs import place
 from benchmarks.sink import Sink
-from benchmarks.suite import beside, costs, levels, processes, recovery, restart
+from benchmarks.suite import beside, costs, fanout, levels, processes, recovery, restart
 from benchmarks.suite.stage import SHORT, TINY, Gathered, Stage, Tell
 from state.instants import format_instant
 
-PARTS = ("latency", "hot-key", "processes", "spike", "outages", "restart", "costs", "peers")
+PARTS = ("latency", "hot-key", "fan-out", "processes", "spike", "outages", "restart", "costs", "peers")
 SATURATION = 1_000.0  # assumed where latency is not among the parts
 
 
@@ -84,6 +84,7 @@ def _run_part(part: str, stage: Stage, saturation: float) -> Gathered:
         return found
     parts: dict[str, Callable[[], Gathered]] = {
         "hot-key": lambda: levels.hot_key(stage, saturation),
+        "fan-out": lambda: fanout.fan_out(stage, saturation),
         "processes": lambda: processes.processes(stage),
         "spike": lambda: recovery.spike(stage, saturation),
         "restart": lambda: restart.restart(stage),
@@ -136,6 +137,7 @@ def result(found: Gathered) -> dict[str, object]:
         "recovery_s": shown("recovery_s"),
         "two_processes": shown("two_processes"),
         "hot_key_p99_ratio": shown("hot_key_p99_ratio"),
+        "fan_out_p99_ratio": shown("fan_out_p99_ratio"),
         "mail_outage_live_p99_ms": shown("mail_outage_live_p99_ms"),
         "saturation_events_a_second": shown("saturation_events_a_second"),
         "missed": [each.name for each in found.measures if each.reached is False],

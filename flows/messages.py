@@ -8,6 +8,7 @@ from typing import Any
 from flows.windows import visit
 from operators.flow import Template, hours, recommend
 from state.carts import CartChanged
+from state.catalogue import BackInStock, PriceDropped
 from state.customer import Customer
 from state.events import Event, OrderCompleted, ProductViewed
 from state.money import Money
@@ -65,6 +66,18 @@ def ordered_product(ordered: ProductOrdered, customer: Customer) -> Content:
     return {"first_name": customer.first_name, "products": [product]}
 
 
+def awaited_product(news: BackInStock, customer: Customer) -> Content:
+    product = shown(news.product_id, news.name, news.price, news.url, news.image_url)
+    return {"first_name": customer.first_name, "products": [product]}
+
+
+def cheaper_product(news: PriceDropped, customer: Customer) -> Content:
+    """With the price before."""
+    product = shown(news.product_id, news.name, news.price, news.url, news.image_url)
+    before = {"before_minor": news.before.minor, "before_currency": news.before.currency}
+    return {"first_name": customer.first_name, "products": [product], **before}
+
+
 def viewed_products(view: ProductViewed, customer: Customer) -> Content:
     """What she looked at during this visit, the last first, each product once."""
     looked_at = dict.fromkeys(seen.value for seen in visit.of(customer, view.at)) or {view.product_id: None}
@@ -102,5 +115,7 @@ order_thanks = Template("order_thanks", order_content, kind="transactional")
 review_request = Template("review_request", ordered_products)
 cross_sell = Template("cross_sell", greeting, recommends=recommend("discover", 4, at_least=0))
 replenish = Template("replenish", ordered_product)
+back_in_stock = Template("back_in_stock", awaited_product)
+price_drop = Template("price_drop", cheaper_product)
 win_back = Template("win_back", greeting)
 win_back_offer = Template("win_back_offer", greeting)

@@ -259,6 +259,7 @@ class Worker:
             "outbox": sum(shard.outbox.count for shard in shards),
             "outbox_oldest_age_seconds": max((s.outbox.oldest_age_ms(wall) for s in shards), default=0) / 1000,
             "refused": self._publisher.refused,
+            "news": sum(shard.fanout.count for shard in shards),
             "held": sum(shard.held.count for shard in shards),
             "holds_all_it_may": any(shard.held.is_full for shard in shards),
             "paused": self._source.paused() if self._source else 0,

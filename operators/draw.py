@@ -118,6 +118,8 @@ def _wait(wait: Wait[Any]) -> str:
         day = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
         weekday = f"{day[wait.local.weekday]} " if wait.local.weekday is not None else ""
         return f"until {weekday}{wait.local.hour:02}:{wait.local.minute:02}"
+    if wait.spread:
+        return f"spread over {_span(wait.at_most)}"
     if wait.moment is not None:
         return f"until {named(wait.moment, wait.name)}, at most {_span(wait.at_most)}"
     if wait.until is not None:

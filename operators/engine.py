@@ -29,6 +29,7 @@ from operators.trials import canary_name, is_shadow
 from operators.versions import Versions
 from state import event_codec
 from state.aliases import Coming
+from state.catalogue import CatalogueChange
 from state.claims import CLAIMS, named
 from state.customer import Customer
 from state.decisions import Cause, timer_cause
@@ -117,7 +118,7 @@ class Engine:
         if customer.aside:
             self._shadows.tidy(customer)
         facts = observe(customer, event, self._ids, self._folds)
-        if self._program.windows:
+        if self._program.windows and type(event) is not CatalogueChange:
             windows.fold(self._program.windows, customer, event)
         turn: Turn | None = None
         for fact in facts:

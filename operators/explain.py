@@ -29,6 +29,7 @@ from operators.trace import Entry, Trace
 from operators.tracing import TracingEngine
 from state import customer as customers
 from state import dead_letters, event_codec
+from state.catalogue import CatalogueChange
 from state.customer import Customer
 from state.dead_letters import DeadLetter
 from state.decisions import Cause
@@ -308,6 +309,8 @@ class Rerun:
                 self._give_back(taken.what, taken.wall)
             case Announced(known, claim, at):
                 aliasing.announce(self.customer, known, claim, at)
+            case CatalogueChange() if not self._waits_for(taken.what):
+                pass
             case Event() as event if (taken.topic, taken.partition, taken.offset) in self.memory.forwarded:
                 self.engine.tell_forwarded(Arrived(event, taken.cause), self.customer)
             case Event() as event:
@@ -347,6 +350,10 @@ class Rerun:
         held = [arrived for _, arrived in self.held]
         applied = self.engine.wake(self.customer, clock, wall, self.effects, held)
         del self.held[:applied]
+
+    def _waits_for(self, change: CatalogueChange) -> bool:
+        interest = self.customer.interests.get(change.product_id)
+        return bool(self.held) or (interest is not None and interest.waits)
 
     def _give_back(self, letter: DeadLetter, wall: int) -> None:
         flow = self.program.by_name.get(letter.flow)

@@ -44,6 +44,7 @@ from operators.steps import (
     split,
     wait,
     wait_for,
+    wait_spread,
     wait_until,
     when,
 )
@@ -93,6 +94,7 @@ __all__ = [
     "split",
     "wait",
     "wait_for",
+    "wait_spread",
     "wait_until",
     "when",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from operator import itemgetter
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from operators.engine import Arrived
 from state import event_codec, layout
 from state.decisions import Cause
+from state.events import ProductEvent
 from state.records import TopicPartition
 from state.store import Batch, ShardStore
 
@@ -49,6 +51,11 @@ class Held:
         rows |= self._new.get(chash, {})
         return sorted(rows.items(), key=_key)
 
+    def products(self, chash: bytes) -> set[str]:
+        """What her events are about that are held back."""
+        events = (arrived.event for _, arrived in self.of(chash))
+        return {event.product_id for event in events if isinstance(event, ProductEvent)}
+
     def release(self, chash: bytes, keys: list[bytes]) -> None:
         """These were applied."""
         new = self._new.get(chash, {})
@@ -57,7 +64,8 @@ class Held:
                 self._released.add(key)
         self.count -= len(keys)
 
-    def save(self, batch: Batch) -> None:
+    def save(self, batch: Batch) -> Iterator[tuple[bytes, str]]:
+        """Write what is still held; whose event about which product that is."""
         for key in self._released:
             batch.release(key)
         for chash, rows in self._new.items():
@@ -65,6 +73,8 @@ class Held:
                 topic, partition, offset = _place(arrived.cause)
                 raw = _encode((event_codec.encode(arrived.event), topic, partition, offset, arrived.appended_at))
                 batch.hold(chash, arrived.event.at, TopicPartition(topic, partition), offset, raw)
+                if isinstance(arrived.event, ProductEvent):
+                    yield chash, arrived.event.product_id
 
     def saved(self) -> None:
         self._new.clear()

@@ -108,6 +108,9 @@ def _end(wait: Wait[Any], journey: Journey) -> int:
     now = journey.now
     if wait.local is not None:
         return wait.local.next_after(now, journey.time_zone)
+    if wait.spread:
+        share = journey.ids.share("spread", wait.name, journey.customer.id, journey.event.id)
+        return now + int(wait.at_most_ms * share)
     latest = now + wait.at_most_ms
     if wait.moment is None:
         return latest

@@ -159,6 +159,7 @@ def _interests(known: Customer, other: Customer) -> None:
     for _, older in newest[:-WORDS_MAX]:
         older.name = older.url = older.image_url = ""
     known.interests = dict(newest)
+    known.unindexed += both
 
 
 def _interest(one: Interest, other: Interest) -> Interest:

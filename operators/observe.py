@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from operators import carts, orders, products
+from operators import carts, catalogue, orders, products
 from state import events as ev
+from state.catalogue import BackInStock, CatalogueChange, PriceDropped
 from state.customer import Consent, Customer
 from state.events import Event
 from state.ids import Ids
@@ -25,6 +26,9 @@ Folds = Mapping[type[Event], Fold]
 
 def observe(customer: Customer, event: Event, ids: Ids, folds: Folds) -> tuple[Event, ...]:
     """Change the customer as the event says; the facts for flows, the event itself first."""
+    fold = folds.get(type(event))
+    if type(event) is CatalogueChange:  # nothing that she did
+        return () if fold is None else fold(customer, event, ids)
     at = event.at
     if not customer.events:
         customer.first_seen = at
@@ -36,7 +40,6 @@ def observe(customer: Customer, event: Event, ids: Ids, folds: Folds) -> tuple[E
         traits.locale, traits.locale_at = event.locale, at
     if event.time_zone and at >= traits.time_zone_at:
         traits.time_zone, traits.time_zone_at = event.time_zone, at
-    fold = folds.get(type(event))
     return (event,) if fold is None else (event, *fold(customer, event, ids))
 
 
@@ -169,7 +172,10 @@ _ORDERS: dict[type[Event], Fold] = {
     ev.OrderRefunded: orders.undone,
 }
 
+_NEWS: tuple[type[Event], ...] = (BackInStock, PriceDropped)
+
 _ON_DEMAND: tuple[tuple[tuple[type[Event], ...], dict[type[Event], Fold]], ...] = (
-    ((ev.ProductViewed,), _INTERESTS),
-    ((ev.OrderCancelled, ev.OrderRefunded, ProductOrdered), _ORDERS),
+    ((ev.ProductViewed, *_NEWS), _INTERESTS),
+    ((ev.OrderCancelled, ev.OrderRefunded, ProductOrdered, *_NEWS), _ORDERS),
+    (_NEWS, {CatalogueChange: catalogue.heard}),
 )

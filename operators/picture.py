@@ -95,6 +95,8 @@ def wait_words(wait: Wait[Any]) -> str:
         day = f"{_DAYS[wait.local.weekday]} " if wait.local.weekday is not None else ""
         return f"until {day}{wait.local.hour:02}:{wait.local.minute:02}"
     longest = span(wait.at_most_ms)
+    if wait.spread:
+        return f"spread over {longest}"
     if wait.moment is not None:
         return f"until {named(wait.moment, wait.name)}, at most {longest}"
     return f"{trigger_words(wait.until)}, at most {longest}" if wait.until is not None else longest

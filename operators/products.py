@@ -16,16 +16,21 @@ from state.products import INTEREST_MS, INTERESTS_MAX, WORDS_MAX, Interest
 
 def viewed(customer: Customer, event: ev.ProductViewed, _: Ids) -> tuple[Event, ...]:
     interest, at = _touched(customer, event), event.at
+    waited = interest.waits
     if at > interest.viewed_at:
         interest.viewed_before_at, interest.viewed_at = interest.viewed_at, at
     elif at > interest.viewed_before_at:
         interest.viewed_before_at = at
+    if interest.waits and not waited:
+        customer.unindexed.append(event.product_id)
     return ()
 
 
 def carted(customer: Customer, event: ev.ProductEvent, _: Ids) -> tuple[Event, ...]:
     """Put into a cart, or taken out of it: then too it was in there."""
     interest = _touched(customer, event)
+    if not interest.waits:
+        customer.unindexed.append(event.product_id)
     interest.in_cart_at = max(interest.in_cart_at, event.at)
     return ()
 
@@ -35,7 +40,7 @@ def _touched(customer: Customer, event: ev.ProductEvent) -> Interest:
     interests, product = customer.interests, event.product_id
     interest = interests.pop(product, None)
     if interest is None:
-        _forget(interests, event.at - INTEREST_MS)
+        _forget(customer, event.at - INTEREST_MS)
         interest = Interest(0, 0, 0, event.price, event.name, event.url, event.image_url)
     elif event.at >= interest.touched_at:
         interest.price = event.price or interest.price
@@ -50,10 +55,12 @@ def _touched(customer: Customer, event: ev.ProductEvent) -> Interest:
     return interest
 
 
-def _forget(interests: dict[str, Interest], before: int) -> None:
+def _forget(customer: Customer, before: int) -> None:
     """Make room for one more, and let go of what nobody will ask about."""
+    interests = customer.interests
     while interests:
         product = next(iter(interests))
         if len(interests) < INTERESTS_MAX and interests[product].touched_at >= before:
             break
-        del interests[product]
+        if interests.pop(product).waits:
+            customer.unindexed.append(product)

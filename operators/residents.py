@@ -6,6 +6,7 @@ The cache holds those touched last; what was touched since the last write stays 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from operators import counts
@@ -30,12 +31,13 @@ class Entry:
 
 
 class Residents:
-    """`cached_max` bounds what is kept decoded between two writes."""
+    """`cached_max` bounds what is kept decoded between two writes.  `item` gives the store key of a product."""
 
-    def __init__(self, store: ShardStore, engine: Engine, cached_max: int) -> None:
+    def __init__(self, store: ShardStore, engine: Engine, cached_max: int, item: Callable[[str], bytes]) -> None:
         self.parked, self.timers = counts.decode(store.meta(counts.META))
         self.dirty: dict[bytes, Entry] = {}
-        self._store, self._engine, self._cached_max = store, engine, cached_max
+        self.indexed: set[bytes] = set()  # items that somebody waits for since the last write
+        self._store, self._engine, self._cached_max, self.item = store, engine, cached_max, item
         self._cache: OrderedDict[bytes, Entry] = OrderedDict()
 
     def entry(self, chash: bytes, customer_id: str = "") -> Entry:
@@ -50,6 +52,9 @@ class Residents:
         self.look(entry)
         self._cache[chash] = entry
         return entry
+
+    def is_cached(self, chash: bytes) -> bool:
+        return chash in self._cache
 
     def look(self, entry: Entry) -> None:
         """See anew when she is due."""
@@ -79,6 +84,7 @@ class Residents:
     def saved(self) -> None:
         """The batch is on disk."""
         self.dirty.clear()
+        self.indexed.clear()
         while len(self._cache) > self._cached_max:
             self._cache.popitem(last=False)
 
@@ -90,7 +96,25 @@ class Residents:
         if wall_due != customer.wall_timer:
             self._move_timer(batch, WALL_CLOCK, customer.wall_timer, wall_due, chash)
             customer.wall_timer = wall_due
+        if customer.unindexed:
+            self._index(batch, chash, customer)
         batch.put_customer(chash, customers.encode(customer))
+
+    def may_wait(self, batch: Batch, chash: bytes, product: str) -> None:
+        """Let her be found by a product."""
+        item = self.item(product)
+        batch.set_waiting(item, chash)
+        self.indexed.add(item)
+
+    def _index(self, batch: Batch, chash: bytes, customer: Customer) -> None:
+        """While events of hers are held, nobody knows whether she waits."""
+        for product in customer.unindexed:
+            interest = customer.interests.get(product)
+            if customer.held or (interest is not None and interest.waits):
+                self.may_wait(batch, chash, product)
+            else:
+                batch.clear_waiting(self.item(product), chash)
+        customer.unindexed.clear()
 
     def _move_timer(self, batch: Batch, clock: int, old: int, new: int, chash: bytes) -> None:
         if old != NEVER:

@@ -58,7 +58,9 @@ class Retention:
         found, self._places[1] = self._store.sweep_customers(self._places[1], CUSTOMERS_A_BITE, unseen)
         for chash, record in found:
             self._residents.forget(chash)
-            self._store.forget(chash, _timers(customers.decode(record)))
+            customer = customers.decode(record)
+            waits_for = [self._residents.item(product) for product in customer.interests]
+            self._store.forget(chash, _timers(customer), waits_for)
 
 
 def _timers(customer: Customer) -> list[tuple[int, int]]:

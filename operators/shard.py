@@ -7,9 +7,7 @@ Only after that write does anything leave.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterable
 
 import msgspec
 
@@ -19,22 +17,24 @@ from operators.clock import ShardClock
 from operators.comparison import Trials
 from operators.crossing import MAY_CLAIM, Crossing, forward_delivery, forward_letter, is_moving, learn
 from operators.effects import Effects, FlowFault
-from operators.engine import Arrived, Engine
+from operators.engine import Arrived
+from operators.fanout import Fanout
 from operators.held import Held
 from operators.inputs import DELIVERIES, INTERNAL, OURS, Input, Progress, SubBatch
 from operators.joining import has_aliases
 from operators.outbox import Outbox
-from operators.program import Program
 from operators.residents import Entry, Residents
-from operators.retention import Keep, Retention
+from operators.retention import Retention
 from operators.sending import Turn
+from operators.surroundings import Surroundings as Surroundings
 from operators.tallies import Tallies
 from state import dead_letters, decisions, event_codec, words
+from state.catalogue import CATALOGUE, is_told_to_all
 from state.customer import Customer
 from state.dead_letters import DeadLetter
 from state.decisions import Cause
-from state.decode import CATALOGUE, Decoder, Rejected, customer_key
-from state.ids import Ids
+from state.decode import Rejected, customer_key
+from state.events import ProductChanged
 from state.instants import parse_instant
 from state.messages import Delivery, Message
 from state.passages import EVENT_CLOCK, WALL_CLOCK
@@ -59,31 +59,6 @@ class SourceGap(RuntimeError):
     """Inputs are missing between what a shard has and what it is given."""
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What the shards of a process share.
-
-    `wall` gives seconds since 1970.  `on_full` is called when the disk takes no more, before the same write
-    is tried again: it waits a little, and may raise to give up.
-    """
-
-    engine: Engine
-    program: Program
-    ids: Ids
-    decoder: Decoder
-    wall: Callable[[], float]
-    on_full: Callable[[StoreFull], None]
-    clock: Literal["live", "replay"]
-    processes: int
-    started_ms: int
-    cache_customers: int  # per shard
-    publishes: bool  # False: decisions are handed back, not written to the outbox
-    keep: Keep | None = None  # None: for ever
-    origins: Mapping[TopicPartition, int] = field(default_factory=dict)  # where the first start began
-    shards: int = 1
-    words_first: bool = False  # take events in only when all has been read that was told to the shards so far
-
-
 class Shard:
     """`take` a batch of inputs; what follows then is in the store's outbox, ready to be published."""
 
@@ -95,7 +70,7 @@ class Shard:
         self.letters: list[DeadLetter] = []
         self.messages: list[Message] = []
         self._wall = round(around.wall() * 1000)
-        self.residents = Residents(store, around.engine, around.cache_customers)
+        self.residents = Residents(store, around.engine, around.cache_customers, around.ids.item)
         self.outbox = Outbox(store, self._wall)
         self.held = Held(store)
         self.tallies = Tallies(store)
@@ -103,6 +78,7 @@ class Shard:
         self._retention = Retention(store, self.residents, around.keep, number) if around.keep else None
         self.around = around
         self.crossing = Crossing(self)
+        self.fanout = Fanout(self)
         self._watermarks = {tp: list(mark) for tp, mark in store.watermarks().items()}
         self._moved: set[TopicPartition] = set()
         self.batch: Batch = store.batch()
@@ -129,6 +105,8 @@ class Shard:
         if self._wall >= self._due[WALL_CLOCK] and self.clock.settled:
             self._wake_wall()
         self.write()
+        if self._early is None:
+            self.fanout.go_on(self._wall)
         while not self.around.publishes and self.behind:
             # A replay has nobody to hurry for: all that is due is woken before the next input.
             self._wake_due()
@@ -151,7 +129,7 @@ class Shard:
 
     def write(self) -> None:
         """One write for everything since the last; then a bite of what need not be kept."""
-        if self.residents.dirty or self._moved or self._forgot or not self.outbox.is_idle:
+        if self.residents.dirty or self._moved or self._forgot or self.fanout.has_news or not self.outbox.is_idle:
             self._commit()
         if self._retention is not None:
             now = self._wall if self.around.clock == "live" else self.clock.now
@@ -171,12 +149,14 @@ class Shard:
     def _commit(self) -> None:
         batch = self.batch
         self.residents.save(batch)
-        self.held.save(batch)
+        for chash, product in self.held.save(batch):
+            self.residents.may_wait(batch, chash, product)
         for tp in self._moved:
             offset, reached = self._watermarks[tp]
             batch.set_watermark(tp, offset, reached)
         self.outbox.save(batch)
         self.tallies.save(batch)
+        self.fanout.save(batch, self.residents.indexed)
         while True:
             try:
                 self.store.commit(batch)
@@ -185,6 +165,7 @@ class Shard:
             else:
                 break
         self.residents.saved()
+        self.fanout.saved()
         self.outbox.saved(self._wall)
         self.held.saved()
         self._moved.clear()
@@ -261,7 +242,13 @@ class Shard:
         for record in records:
             offset, key, value, appended_ms = record
             event = decode(value, key=key, topic=topic, partition=partition, offset=offset, now=now, clock=clock)
-            if type(event) in MAY_CLAIM and topic != CATALOGUE and not self.crossing.is_mine(tp, record, event):
+            if is_told_to_all(topic, value):
+                # All shards hear it; one of them counts it, or sets it aside.
+                if isinstance(event, ProductChanged):
+                    self.fanout.take(tp, record, event)
+                if offset % around.shards != self.number:
+                    continue
+            elif type(event) in MAY_CLAIM and topic != CATALOGUE and not self.crossing.is_mine(tp, record, event):
                 continue
             if isinstance(event, Rejected):
                 self._set_aside_record(tp, record, event.reason, event.error)
@@ -280,12 +267,19 @@ class Shard:
         chash = self.around.ids.customer(event.customer.encode())
         entry = self.residents.entry(chash, event.customer)
         customer = entry.customer
-        engine = self.around.engine
-        if engine.links and not customer.known:
+        if self.around.engine.links and not customer.known:
             learn(customer, record.value)
-        effects = Effects()
+        self.fanout.reach(chash, entry)
+        return self.arrive(chash, entry, arrived, (tp, record))
+
+    def arrive(
+        self, chash: bytes, entry: Entry, arrived: Arrived, at: tuple[TopicPartition, Record], *, news: bool = False
+    ) -> str:
+        """An event comes to a customer, or news that she should have heard before what was due since."""
+        customer, engine, effects = entry.customer, self.around.engine, Effects()
         passages, pending = customer.passages, customer.pending
-        self.wake_if_due(chash, entry, effects)
+        if not news:
+            self.wake_if_due(chash, entry, effects)
         held_until = engine.next_wake(customer) if customer.held else 0
         outcome = engine.on_event(customer, arrived, self._wall, effects)
         if outcome == "held":
@@ -301,7 +295,7 @@ class Shard:
         if moved or effects.any:
             if effects.decisions:
                 self._appended.append(arrived.appended_at)
-            self.follow(chash, entry, effects, (tp, record))
+            self.follow(chash, entry, effects, at)
         return outcome
 
     def _take_delivery(self, tp: TopicPartition, record: Record) -> None:
@@ -319,6 +313,7 @@ class Shard:
         tp, record = at
         chash = self.around.ids.customer(customer_id.encode())
         entry = self.residents.entry(chash, customer_id)
+        self.fanout.reach(chash, entry)
         effects = Effects()
         engine, customer = self.around.engine, entry.customer
         if is_alias(customer) or is_received(customer):
@@ -350,6 +345,7 @@ class Shard:
             return
         chash = self.around.ids.customer(letter.customer.encode())
         entry = self.residents.entry(chash, letter.customer)
+        self.fanout.reach(chash, entry)
         effects = Effects()
         self.residents.dirty[chash] = entry
         if is_alias(entry.customer):
@@ -400,6 +396,7 @@ class Shard:
             if not entry.customer.id:
                 self._forget(WALL_CLOCK, due, chash)
                 continue
+            self.fanout.reach(chash, entry)
             effects = Effects()
             self.around.engine.on_wall(entry.customer, wall, effects)
             self.residents.dirty[chash] = entry
@@ -426,11 +423,13 @@ class Shard:
 
     def wake_if_due(self, chash: bytes, entry: Entry, effects: Effects) -> None:
         """Before anything new: what the clock has long passed, a late event may have brought it."""
+        self.fanout.reach(chash, entry)
         clock = self.clock.now
         if clock is not None and entry.event_due < clock:
             self.wake_customer(chash, entry, effects)
 
     def wake_customer(self, chash: bytes, entry: Entry, effects: Effects) -> None:
+        self.fanout.reach(chash, entry)
         customer = entry.customer
         clock = self.clock.now or 0
         held = self.held.of(chash) if customer.held else []

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from operators import catalogue
 from operators.breaker import Breaker, NeverStops
 from operators.effects import Effects, FlowFault
 from operators.engine import Arrived, Engine
@@ -25,10 +26,11 @@ from operators.propensity.forecasts import Forecasts
 from operators.trace import Entry, Trace
 from operators.tracing import TracingEngine
 from operators.windows import Window
+from state.catalogue import Item
 from state.customer import Consent, Customer, Traits
 from state.decisions import Cause, Decision
 from state.decode import Decoder, Rejected
-from state.events import Event
+from state.events import Event, ProductChanged
 from state.ids import Ids
 from state.instants import format_instant, parse_instant
 from state.passages import NEVER
@@ -132,10 +134,17 @@ class Simulation:
 
     def _run(self, engine: Engine, until: timedelta) -> tuple[Effects, Customer]:
         customer, effects = self._customer(), Effects()
+        items: dict[str, Item] = {}
         for n, (after, event) in enumerate(sorted(self.happened, key=lambda entry: entry[0])):
             at = self.start + round(after.total_seconds() * 1000)
             happened = msgspec.structs.replace(event, customer=customer.id, at=at, id=event.id or f"event-{n}")
             engine.wake(customer, at, at, effects)
+            if isinstance(happened, ProductChanged):
+                known = items.get(happened.product_id)
+                items[happened.product_id], change = catalogue.changed(known, happened)
+                if change is None:
+                    continue
+                happened = msgspec.structs.replace(change, customer=customer.id)
             engine.on_event(customer, Arrived(happened, Cause("simulation", 0, n)), at, effects)
         engine.wake(customer, self.start + round(until.total_seconds() * 1000) + 1, NEVER, effects)
         return effects, customer

@@ -11,8 +11,9 @@ from typing import Literal
 from operators.clock import Report
 from operators.inputs import OURS, Input, Progress, SubBatch
 from operators.pressure import Pressure
+from state.catalogue import CATALOGUE, is_told_to_all
 from state.claims import claimed
-from state.decode import AHEAD_MAX, CATALOGUE, peek_customer, peek_time
+from state.decode import AHEAD_MAX, peek_customer, peek_time
 from state.ids import Ids, shard_of
 from state.records import Fetched, Reader, Record, TopicPartition
 
@@ -29,6 +30,7 @@ class Router:
     def __init__(self, ids: Ids, shards: int) -> None:
         self._ids = ids
         self._shards = shards
+        self._all = tuple(range(shards))
         self._known: dict[bytes, int] = {}
         self.has_seen_claims = False
 
@@ -46,7 +48,7 @@ class Router:
         return shard
 
     def split(self, topic: str, partition: int, records: Iterable[Record]) -> dict[int, list[Record]]:
-        """Each shard's share, in order; a record that claims an anonymous id is in the share of that one, too."""
+        """Each shard's share, in order; one that claims an anonymous id is in the share of that one, too."""
         shares: dict[int, list[Record]] = {}
         for record in records:
             for shard in self.shards(topic, partition, record):
@@ -54,6 +56,8 @@ class Router:
         return shares
 
     def shards(self, topic: str, partition: int, record: Record) -> tuple[int, ...]:
+        if is_told_to_all(topic, record.value):
+            return self._all
         one = self.shard(topic, partition, record)
         anonymous = "" if topic in NO_CLAIMS else claimed(record.value, record.key)
         if not anonymous:

@@ -156,7 +156,10 @@ class Send(Step[E_contra]):
 
 @dataclass(frozen=True)
 class Wait(Step[E_contra]):
-    """A rest: for a time, until an event comes or a computed moment (at most so long), or until a local hour."""
+    """A rest: for a time, until an event comes or a computed moment (at most so long), or until a local hour.
+
+    `spread`: each customer for another part of the time.
+    """
 
     name: str
     at_most: timedelta
@@ -164,6 +167,7 @@ class Wait(Step[E_contra]):
     local: LocalTime | None = None
     or_else: tuple[Step[E_contra], ...] = ()
     moment: Callable[[Any, Customer], int] | None = field(default=None, metadata=UNSAID)
+    spread: bool = field(default=False, metadata=UNSAID)
 
     @cached_property
     def at_most_ms(self) -> int:
@@ -210,6 +214,11 @@ def send(template: Template[E], *, otherwise: Template[E] | Sequence[Template[E]
 
 def wait(name: str, duration: timedelta) -> Step[Event]:
     return Wait(name, duration)
+
+
+def wait_spread(name: str, over: timedelta) -> Step[Event]:
+    """Rest for a part of this time, each customer and event for another, so that not all come on at once."""
+    return Wait(name, over, spread=True)
 
 
 @overload

@@ -12,6 +12,7 @@ import msgspec
 
 from state import events as ev
 from state.carts import CartEvent
+from state.catalogue import CHANGED, CatalogueChange
 from state.events import Event
 from state.instants import format_instant
 from state.money import Money
@@ -137,6 +138,8 @@ def event_name(event: Event) -> str:
     """`Product Added`, as the shop's tracker calls it; a plain event by its own name."""
     if isinstance(event, ev.Tracked):
         return event.name
+    if isinstance(event, CatalogueChange):
+        return CHANGED
     return re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__)
 
 
@@ -150,6 +153,8 @@ def event_detail(event: Event) -> str:
                 f"× {event.quantity}" if event.quantity else "",
             ]
             words += [_money(event.price), _cart(event.cart_id)]
+        case CatalogueChange():
+            words = [event.product_id, "available again" if event.is_back else "", _money(event.price)]
         case ev.OrderEvent():
             count = len(event.products)
             words = [event.order_id, f"{count} product{'s' if count != 1 else ''}" if count else ""]

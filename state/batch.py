@@ -9,7 +9,7 @@ from rocksdict import WriteBatch
 from state import layout
 from state.codec import Codec
 from state.keys import KeyStore
-from state.layout import CUSTOMER, META, OUTBOX_LAST
+from state.layout import CUSTOMER, ITEM, META, OUTBOX_LAST
 from state.records import TopicPartition
 
 
@@ -66,6 +66,22 @@ class Batch:
 
     def release(self, key: bytes) -> None:
         self._writes[key] = None
+
+    def put_item(self, item: bytes, value: bytes) -> None:
+        """What is known of a product, which is nobody's: it is not encrypted."""
+        self._writes[ITEM + item] = value
+
+    def set_waiting(self, item: bytes, owner: bytes) -> None:
+        self._writes[layout.waiting(item) + owner] = b""
+
+    def clear_waiting(self, item: bytes, owner: bytes) -> None:
+        self._writes[layout.waiting(item) + owner] = None
+
+    def put_job(self, number: int, value: bytes) -> None:
+        self._writes[layout.job(number)] = value
+
+    def remove_job(self, number: int) -> None:
+        self._writes[layout.job(number)] = None
 
     def set_meta(self, name: bytes, value: bytes) -> None:
         """Something small about the shard as a whole, never about a person: it is not encrypted."""

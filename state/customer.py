@@ -109,6 +109,8 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     orders_by_id: dict[str, Order] = {}  # the one told of last at the end
     bought: dict[str, list[int]] = {}  # when each product was ordered, the one ordered last at the end
     aside: dict[str, Aside] = {}  # by the name of a flow in the shadow
+    unindexed: list[str] = []  # products whose row in the index of who waits for what is to be written, or to go
+    changes_heard: int = 0  # the number of the last news of the catalogue in this shard that she was asked about
 
     def consent(self, channel: str, topic: str) -> Consent | None:
         return self.consents.get(f"{channel}/{topic}")
@@ -125,6 +127,10 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
         return self.told.get(template, 0) > since or any(
             each.template == template and not each.awaiting for each in self.pending
         )
+
+    def bought_since(self, product: str, since: int) -> bool:
+        """Whether she ordered a product at this moment or later."""
+        return product in self.bought and self.bought[product][-1] >= since
 
     def undid(self, order_id: str, since: int) -> bool:
         """Whether this order was cancelled or refunded at this moment or later, as far as we were told."""

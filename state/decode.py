@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from state.catalogue import CATALOGUE, CHANGED, FILES
 from state.events import Event
 from state.fields import ID_CHARS_MAX, BadField, identifier
 from state.instants import NaiveInstant, format_instant, parse_instant
@@ -21,7 +22,6 @@ SIZE_MAX = 32 * 1024
 DEPTH_MAX = 32
 OLDEST = 946_684_800_000  # 2000-01-01: what claims to be older comes from a clock that was never set
 AHEAD_MAX = 24 * 3600 * 1000
-CATALOGUE = "catalogue"
 
 
 Maker = Callable[[msgspec.Raw, Common, Any], Event]
@@ -120,7 +120,11 @@ class Decoder:
         make = _maker(wire)
         if isinstance(make, Rejected):
             return make
-        customer = "" if topic == CATALOGUE else customer_key(key) or _customer(wire)
+        customer: str | Rejected
+        if wire.event == CHANGED and wire.type == "track" and topic in (CATALOGUE, FILES):
+            customer = ""
+        else:
+            customer = (customer_key(key) if topic != CATALOGUE else None) or _customer(wire)
         if isinstance(customer, Rejected):
             return customer
         event_id = identifier(wire.messageId)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from state import carts, events, orders
+from state import carts, catalogue, events, orders
 from state.events import Event
 
 
@@ -16,7 +16,8 @@ def _kinds(base: type[Event]) -> list[type[Event]]:
     return [base, *(kind for child in base.__subclasses__() for kind in _kinds(child))]
 
 
-KINDS = tuple(kind for kind in _kinds(Event) if kind.__module__ in {each.__name__ for each in (events, carts, orders)})
+_OURS = {each.__name__ for each in (events, carts, orders, catalogue)}
+KINDS = tuple(kind for kind in _kinds(Event) if kind.__module__ in _OURS)
 _union: Any = reduce(or_, KINDS)
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(_union)

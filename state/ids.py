@@ -13,6 +13,7 @@ from hashlib import blake2b
 
 CUSTOMER_HASH_BYTES = 16
 EVENT_HASH_BYTES = 8
+ITEM_HASH_BYTES = 8
 CUSTOMERS_REMEMBERED_MAX = 32_768
 _SHARE_STEPS = 1 << 53
 _event = blake2b(digest_size=EVENT_HASH_BYTES).copy  # to copy one that is set up costs less than to set one up
@@ -28,7 +29,7 @@ def event_hash(event_id: str) -> bytes:
 class Ids:
     """The keyed hashes of one deployment."""
 
-    __slots__ = ("_address", "_customer", "_passage", "_share", "customer")
+    __slots__ = ("_address", "_customer", "_item", "_passage", "_share", "customer")
 
     customer: Callable[[bytes], bytes]
     """The store key of a customer, from the UTF-8 of her id: 16 bytes."""
@@ -41,6 +42,7 @@ class Ids:
         self._passage = keyed(b"passage", 16)
         self._share = keyed(b"share", 8)
         self._address = keyed(b"address", 8)
+        self._item = keyed(b"item", ITEM_HASH_BYTES)
         # Asked for by the source, to find the shard, and by the shard; people come back soon.
         self.customer = lru_cache(CUSTOMERS_REMEMBERED_MAX)(self._hash)
 
@@ -74,6 +76,12 @@ class Ids:
         digest = self._share.copy()
         digest.update(_joined(parts))
         return (int.from_bytes(digest.digest(), "big") >> 11) / _SHARE_STEPS
+
+    def item(self, product: str) -> bytes:
+        """The store key of a product: 8 bytes."""
+        digest = self._item.copy()
+        digest.update(product.encode())
+        return digest.digest()
 
     def address(self, address: str) -> str:
         """What the suppression list keeps instead of an address: 16 hex digits."""

@@ -13,6 +13,7 @@ from state.ids import CUSTOMER_HASH_BYTES
 from state.records import TopicPartition
 
 META, WATERMARK, CUSTOMER, TIMER, DECISION, OUTBOX, HELD = (bytes((byte,)) for byte in b"MWCTDOH")
+ITEM, WAITING, JOB = (bytes((byte,)) for byte in b"PIJ")
 IDENTITY = META + b"format"
 OUTBOX_LAST = META + b"outbox"
 
@@ -79,3 +80,12 @@ def outbox(seq: int) -> bytes:
 
 def seq_of(place: bytes) -> int:
     return int.from_bytes(place[1:], "big")
+
+
+def waiting(item: bytes) -> bytes:
+    """What the keys of all who may wait for an item begin with; the customer follows."""
+    return WAITING + item
+
+
+def job(number: int) -> bytes:
+    return JOB + number.to_bytes(8, "big")

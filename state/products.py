@@ -27,5 +27,10 @@ class Interest(msgspec.Struct, gc=False, array_like=True):
     image_url: str = ""
 
     @property
+    def waits(self) -> bool:
+        """Whether she may wait for news of it: she saw it twice, or had it in a cart."""
+        return bool(self.viewed_before_at or self.in_cart_at)
+
+    @property
     def touched_at(self) -> int:
         return self.viewed_at if self.viewed_at > self.in_cart_at else self.in_cart_at

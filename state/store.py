@@ -180,18 +180,18 @@ class ShardStore(ShardReading):
                 break
         return found, owner if seen >= limit else b""
 
-    def forget(self, owner: bytes, timers: Iterable[tuple[int, int]] = ()) -> None:
-        """Delete a customer, her key and all she owns; `timers` are hers, as (clock, due).
+    def forget(self, owner: bytes, timers: Iterable[tuple[int, int]] = (), waits_for: Iterable[bytes] = ()) -> None:
+        """Delete a customer, her key and all she owns; `timers` are hers, as (clock, due), `waits_for` items.
 
         Bytes stay in files until RocksDB rewrites them; `erase` does not leave that to chance.
         """
         self.keys.forget([owner])
-        write(self._database, self._all_of(owner, timers), self.path)
+        write(self._database, self._all_of(owner, timers, waits_for), self.path)
 
-    def erase(self, owner: bytes, timers: Iterable[tuple[int, int]] = ()) -> None:
+    def erase(self, owner: bytes, timers: Iterable[tuple[int, int]] = (), waits_for: Iterable[bytes] = ()) -> None:
         """Destroy a customer's key, and what is kept under it here.  Returns when no file holds either."""
         self.keys.destroy(owner)
-        write(self._database, self._all_of(owner, timers), self.path)
+        write(self._database, self._all_of(owner, timers, waits_for), self.path)
         ranges = [(prefix + owner, after_all(prefix + owner)) for prefix in (CUSTOMER, DECISION, HELD)]
         compact_hard(self._database, [*ranges, (OUTBOX, after_all(OUTBOX))], self.path)
 
@@ -203,7 +203,7 @@ class ShardStore(ShardReading):
         except Exception as error:
             raise told(to, error) from error
 
-    def _all_of(self, owner: bytes, timers: Iterable[tuple[int, int]]) -> WriteBatch:
+    def _all_of(self, owner: bytes, timers: Iterable[tuple[int, int]], waits_for: Iterable[bytes]) -> WriteBatch:
         writes = WriteBatch(raw_mode=True)
         del writes[CUSTOMER + owner]
         for prefix in (DECISION + owner, HELD + owner):
@@ -214,6 +214,8 @@ class ShardStore(ShardReading):
                 del writes[place]
         for clock, due in timers:
             del writes[layout.timers(clock, due) + owner]
+        for item in waits_for:
+            del writes[layout.waiting(item) + owner]
         return writes
 
     def _lower(self, clock: int, due: int) -> None:

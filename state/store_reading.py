@@ -14,7 +14,7 @@ from state import layout
 from state.codec import Codec
 from state.ids import CUSTOMER_HASH_BYTES
 from state.keys import KeyStore
-from state.layout import CUSTOMER, DECISION, HELD, META, OUTBOX, OUTBOX_LAST, TIMER, WATERMARK, Row
+from state.layout import CUSTOMER, DECISION, HELD, ITEM, JOB, META, OUTBOX, OUTBOX_LAST, TIMER, WATERMARK, Row
 from state.passages import NEVER
 from state.records import TopicPartition
 from state.rocks import get, last, scan
@@ -88,6 +88,24 @@ class ShardReading:
             (key, self._open(owner, key, sealed)) for key, sealed in scan(self._database, prefix, prefix, self.path)
         )
         return [(key, value) for key, value in rows if value is not None]
+
+    def item(self, item: bytes) -> bytes | None:
+        """What the catalogue told of a product."""
+        return get(self._database, ITEM + item, self.path)
+
+    def waiting(self, item: bytes, after: bytes, limit: int) -> list[bytes]:
+        """The first customers after this one who may wait for an item."""
+        prefix = layout.waiting(item)
+        rows: list[bytes] = []
+        for place, _ in scan(self._database, prefix + after + (b"\0" if after else b""), prefix, self.path):
+            rows.append(place[len(prefix) :])
+            if len(rows) >= limit:
+                break
+        return rows
+
+    def jobs(self) -> list[tuple[int, bytes]]:
+        """News that are on their way to customers, by number."""
+        return [(layout.seq_of(place), value) for place, value in scan(self._database, JOB, JOB, self.path)]
 
     def held_rows(self) -> int:
         return sum(1 for _ in scan(self._database, HELD, HELD, self.path))

@@ -32,6 +32,7 @@ class Scale:
     rate_max: float = 20_000.0
     peer_customers: int = 50_000
     peer_rounds: int = 3
+    waiting: int = 100_000  # customers who hear of one product
 
 
 SHORT = Scale()
@@ -48,6 +49,7 @@ TINY = Scale(
     rate_max=200.0,
     peer_customers=200,
     peer_rounds=1,
+    waiting=600,
 )
 
 

@@ -14,7 +14,7 @@ from flows.cli.progress import Bar
 from flows.cli.reading import existing
 from operators.inputs import DELIVERIES
 from state import identity
-from state.decode import CATALOGUE
+from state.catalogue import CATALOGUE
 
 
 def export(

@@ -21,20 +21,22 @@ from flows.cli.reading import shard_reader
 from flows.cli.scanning import Progress, partitions_of, scan
 from flows.supervisor_health import read_beat
 from flows.worker_stops import stopped_flows
+from operators.catalogue import changed
 from operators.inputs import DELIVERIES, INTERNAL
 from operators.joining import claim_of
 from operators.memory import Announced, Memory, Recalled, Taken
 from state import customer as customers
 from state import dead_letters, decisions, words
+from state.catalogue import CATALOGUE, Item, is_told_to_all
 from state.claims import claimed, names_a_user
 from state.customer import Customer
 from state.dead_letters import DeadLetter
 from state.decisions import Cause, Decision
-from state.decode import CATALOGUE, Decoder, Rejected, peek_customer
-from state.events import Event
+from state.decode import Decoder, Rejected, peek_customer
+from state.events import Event, ProductChanged, ProductEvent
 from state.ids import shard_of
 from state.messages import Delivery
-from state.records import Reader, Record, TopicPartition
+from state.records import Fetched, Reader, Record, TopicPartition
 from state.words import AnyWord, Forward, is_word
 
 DECISIONS, DEAD_LETTERS = "decisions", "dead-letters"
@@ -67,7 +69,7 @@ def remember(settings: Settings, customer: str, progress: Progress) -> History:
     record = customers.decode(raw) if raw is not None else None
     reader = doors.open_reader(settings, "impuls-commands")
     try:
-        found = _Reading(settings, customer).read(reader, progress)
+        found = _Reading(settings, customer, record).read(reader, progress)
     finally:
         reader.close()
     memory = Memory(
@@ -98,8 +100,8 @@ class _Found:
 
 
 class _Reading:
-    def __init__(self, settings: Settings, customer: str) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, customer: str, record: Customer | None) -> None:
+        self._settings, self._record = settings, record
         self._customer, self._key = customer, customer.encode()
         self._ids = ids_of(settings)
         self._decoder = Decoder(settings.currency)
@@ -116,12 +118,14 @@ class _Reading:
         for fetched in scan(reader, starts, ends, progress):
             for record in self._hers(fetched.topic, fetched.records):
                 self._take(TopicPartition(fetched.topic, fetched.partition), record)
+        told = [tp for tp in partitions if tp.topic == CATALOGUE]
+        self._hear(scan(reader, {tp: starts[tp] for tp in told}, {tp: ends[tp] for tp in told}, progress))
         return self._found
 
     def _hers(self, topic: str, records: Iterable[Record]) -> Iterator[Record]:
-        key = self._key
-        for record in records if topic != CATALOGUE else ():
-            if record.key == key or (not record.key and peek_customer(record.value) == key):
+        for record in records:
+            key = None if topic == CATALOGUE else record.key
+            if key == self._key or (not key and peek_customer(record.value) == self._key):
                 yield record
             elif topic not in OUTPUTS and claimed(record.value, record.key) == self._customer:
                 yield record  # who she turned out to be says so
@@ -131,6 +135,24 @@ class _Reading:
     def _note_forwarded(self, word: AnyWord) -> None:
         if isinstance(word, Forward) and word.anonymous == self._customer:
             self._found.forwarded.add((word.topic, word.partition, word.offset))
+
+    def _hear(self, catalogue: Iterable[Fetched]) -> None:
+        """What the catalogue told of products that she touched; only now is it known which."""
+        products = {taken.what.product_id for taken in self._found.inputs if isinstance(taken.what, ProductEvent)}
+        products |= self._record.interests.keys() if self._record is not None else set()
+        told: list[tuple[int, int, int, ProductChanged]] = []
+        for fetched in catalogue if products else ():
+            tp = TopicPartition(fetched.topic, fetched.partition)
+            for record in fetched.records:
+                event = self._decoded(tp, record) if is_told_to_all(CATALOGUE, record.value) else None
+                if isinstance(event, ProductChanged) and event.product_id in products:
+                    told.append((record.timestamp_ms, tp.partition, record.offset, event))
+        items: dict[str, Item] = {}
+        for wall, partition, offset, word in sorted(told, key=lambda each: each[:3]):
+            items[word.product_id], news = changed(items.get(word.product_id), word)
+            if news is not None:
+                hers = msgspec.structs.replace(news, customer=self._customer)
+                self._found.inputs.append(Taken(wall, CATALOGUE, partition, offset, hers))
 
     def _take(self, tp: TopicPartition, record: Record) -> None:
         found, value = self._found, record.value or b""
@@ -146,17 +168,18 @@ class _Reading:
         elif tp.topic == INTERNAL:
             self._add(tp, record, words.decode(value) if is_word(value) else dead_letters.from_json(value))
         else:
-            settings = self._settings
-            event = self._decoder.decode(
-                record.value,
-                key=record.key,
-                topic=tp.topic,
-                partition=tp.partition,
-                offset=record.offset,
-                now=record.timestamp_ms,
-                clock=settings.clock,
-            )
-            self._add_event(tp, record, event)
+            self._add_event(tp, record, self._decoded(tp, record))
+
+    def _decoded(self, tp: TopicPartition, record: Record) -> Event | Rejected:
+        return self._decoder.decode(
+            record.value,
+            key=record.key,
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=record.offset,
+            now=record.timestamp_ms,
+            clock=self._settings.clock,
+        )
 
     def _add_event(self, tp: TopicPartition, record: Record, event: Event | Rejected) -> None:
         found, customer = self._found, self._customer

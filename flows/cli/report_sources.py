@@ -25,8 +25,9 @@ from operators.measuring import rows
 from operators.walk import every
 from state import customer as customers
 from state import decisions
+from state.catalogue import CATALOGUE
 from state.customer import Assigned
-from state.decode import CATALOGUE, Decoder, Rejected, peek, peek_customer, peek_time
+from state.decode import Decoder, Rejected, peek, peek_customer, peek_time
 from state.messages import Delivery
 from state.records import Record
 from state.sorter import Sorter

@@ -101,7 +101,7 @@ def stamped(event: Json, customer: str, at: int, n: int) -> Json:
 
 
 class Stage:
-    """One shard that plays many histories, each with visitors and a time of its own."""
+    """One shard that plays many histories, each with visitors, products and a time of its own."""
 
     def __init__(self, shop: Desk) -> None:
         self._shop = shop
@@ -114,8 +114,13 @@ class Stage:
         reached = 0
         for n, event in enumerate(history, 1):
             at = parse_instant(event["timestamp"]) + later
-            body = {**event, "userId": event["userId"] + suffix, "timestamp": format_instant(at)}
-            shop.records([(body["userId"].encode(), json.dumps(body, default=str).encode())], "clickstream")
+            body = {**event, "timestamp": format_instant(at)}
+            body["properties"] = _renamed(event.get("properties", {}), suffix)
+            if "userId" in event:
+                body["userId"] += suffix
+                shop.records([(body["userId"].encode(), json.dumps(body, default=str).encode())], "clickstream")
+            else:
+                shop.records([(None, json.dumps(body, default=str).encode())], "catalogue")
             reached = max(reached, at)
             if n in looks:
                 shop.clock_at(reached)
@@ -136,6 +141,16 @@ class Stage:
             )
             for told in made
         )
+
+
+def _renamed(properties: Json, suffix: str) -> Json:
+    """With the products of this play alone."""
+    renamed = dict(properties)
+    if "product_id" in renamed:
+        renamed["product_id"] += suffix
+    if "products" in renamed:
+        renamed["products"] = [_renamed(line, suffix) for line in renamed["products"]]
+    return renamed
 
 
 @contextmanager

@@ -8,11 +8,14 @@ flows as the documentation tells it, without caps, quiet hours, holdout and supp
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
+import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -24,6 +27,7 @@ DECIMALS = {"JPY": 0, "KWD": 3}
 Json = dict[str, Any]
 Timed = tuple[int, Json]
 Told = tuple[str, int, str, str]  # message, moment, outcome, reason
+Turn = Callable[[str, str], int]  # of a customer, after the event of this id
 
 
 class Expected(NamedTuple):
@@ -61,25 +65,60 @@ def instant(text: str) -> int:
     return round(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
 
 
+def at_once(customer: str, event: str) -> int:
+    return 0
+
+
+def by_share(secret: bytes, wait: str, over: int) -> Turn:
+    """Turns spread over so many milliseconds, as the documentation of the keyed shares says."""
+
+    def turn(customer: str, event: str) -> int:
+        parts = [part.encode() for part in ("spread", wait, customer, event)]
+        joined = b"".join(struct.pack(">I", len(part)) + part for part in parts)
+        drawn = hashlib.blake2b(joined, key=secret, person=b"share", digest_size=8).digest()
+        return int(over * ((int.from_bytes(drawn, "big") >> 11) / 2**53))
+
+    return turn
+
+
 def expected(
-    events: Iterable[Json], play_out: int, currency: str = "PLN", flows: Iterable[str] | None = None
+    events: Iterable[Json],
+    play_out: int,
+    currency: str = "PLN",
+    flows: Iterable[str] | None = None,
+    turn: Turn = at_once,
 ) -> list[Expected]:
-    """All decisions up to `play_out` milliseconds after the last event, sorted; of these flows, or of all."""
+    """All decisions up to `play_out` milliseconds after the last event, sorted; of these flows, or of all.
+
+    `turn` is how long after news of the catalogue it is a customer's turn.
+    """
     by_visitor: dict[str, list[Timed]] = defaultdict(list)
+    catalogue: list[Timed] = []
     seen: set[tuple[str, str]] = set()
     last = 0
     for event in events:
-        visitor = event.get("userId") or event["anonymousId"]
         at = instant(event["timestamp"])
         last = max(last, at)
+        if event.get("event") == "Product Changed":
+            catalogue.append((at, event))
+            for theirs in by_visitor.values():
+                theirs.append((at, event))
+            continue
+        visitor = event.get("userId") or event["anonymousId"]
+        if visitor not in by_visitor:
+            by_visitor[visitor] += catalogue
         if (visitor, event["messageId"]) not in seen:
             seen.add((visitor, event["messageId"]))
             by_visitor[visitor].append((at, event))
     found: list[Expected] = []
     for visitor, mine in by_visitor.items():
         mine.sort(key=lambda entry: entry[0])  # of the same instant, as they came
-        for flow in FLOWS if flows is None else flows:
-            for message, due, outcome, reason in FLOWS[flow](mine, last + play_out, currency):
+        for flow in (*FLOWS, *NEWS) if flows is None else flows:
+            if flow in NEWS:
+                told = news(flow, mine, last + play_out, currency, partial(turn, visitor))
+            else:
+                told = iter(FLOWS[flow](mine, last + play_out, currency))
+            for message, due, outcome, reason in told:
                 found.append(Expected(visitor, flow, message, due, outcome, reason))
     return sorted(found)
 
@@ -227,6 +266,51 @@ def replenishment(mine: list[Timed], end: int, _: str) -> Iterator[Told]:
                 yield "replenish", due, *objection(mine, due)
 
 
+def news(flow: str, mine: list[Timed], end: int, currency: str, turn: Callable[[str], int]) -> Iterator[Told]:
+    """Who waits is judged by what was told before the change; whether she bought it, until it is her turn."""
+    said: dict[str, dict[str, Any]] = defaultdict(dict)  # by the catalogue
+    touched: dict[tuple[str, bool], list[int]] = defaultdict(list)  # when seen, when in the cart
+    bought: dict[str, list[int]] = defaultdict(list)
+    saw: dict[str, tuple[Decimal, str]] = {}
+    inside: dict[str, int] = {}
+    due: list[tuple[str, int, int]] = []
+    for at, event in mine:
+        name, props = event.get("event"), event.get("properties", {})
+        product, month = props.get("product_id"), at - 30 * DAY
+        price = priced(props, currency)
+        if name == "Order Completed":
+            for line in props.get("products") or ():
+                bought[line["product_id"]].append(at)
+        elif name in ("Product Viewed", "Product Added", "Product Removed"):
+            touched[product, name == "Product Viewed"].append(at)
+            saw[product] = price or saw.get(product) or (Decimal(0), "")
+        elif name == "Product Changed" and said[product].get("by") != event["messageId"]:
+            known = said[product]
+            is_back = props.get("availability") in IN_STOCK and known.get("available") is not True
+            before, unit = known.get("price") or saw.get(product) or (Decimal(0), "")
+            is_cheaper = price is not None and price[1] == unit and before > 0 and price[0] <= before * 95 / 100
+            known |= {"by": event["messageId"], "price": price or known.get("price")}
+            if props.get("availability") is not None:
+                known["available"] = props["availability"] in IN_STOCK
+            views = [then for then in touched[product, True] if then >= month]
+            waits = len(views) >= 2 or any(then >= month for then in touched[product, False])
+            if any(then >= month for then in bought[product]) or inside.get(product, -1) >= at or not waits:
+                continue
+            if is_back if flow == "back_in_stock" else is_cheaper:
+                inside[product] = at + turn(event["messageId"])
+                due.append((product, at, inside[product]))
+    for product, at, then in due:
+        if then <= end and not any(at <= order <= then for order in bought[product]):
+            yield flow, then, *objection(mine, then)
+
+
+def priced(props: Json, currency: str) -> tuple[Decimal, str] | None:
+    if props.get("price") is None:
+        return None
+    unit = props.get("currency") or currency
+    return rounded(props["price"], unit), unit
+
+
 def objection(mine: list[Timed], due: int, after: int | None = None, *, marketing: bool = True) -> tuple[str, str]:
     """What speaks against a mail at this moment: no address, or no consent to marketing."""
     email, agreed = "", False
@@ -246,6 +330,8 @@ def objection(mine: list[Timed], due: int, after: int | None = None, *, marketin
     return ("send", "") if agreed or not marketing else ("skip", "no_consent")
 
 
+IN_STOCK = (True, "in stock")
+NEWS = ("back_in_stock", "price_drop")
 FLOWS: dict[str, Callable[[list[Timed], int, str], Iterable[Told]]] = {
     "abandoned_cart": abandoned_cart,
     "welcome": welcome,

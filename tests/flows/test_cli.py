@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from flows import FLOWS
 from state.instants import format_instant
 from tests.flows.commands import impuls
 from tests.flows.deployments import Deployment, running, until
@@ -136,7 +137,7 @@ def test_flows_are_listed_and_drawn() -> None:
     assert impuls("flows", "welcome", "--mermaid").out.startswith("flowchart TD\n")
     ended = impuls("flows", "no_such_flow")
     assert ended.code == 2
-    there = "abandoned_cart, browse_abandonment, post_purchase, replenishment, welcome, win_back"
+    there = ", ".join(sorted(flow.name for flow in FLOWS))
     assert ended.err == f'There is no flow "no_such_flow". There are {there}.\n'
 
 

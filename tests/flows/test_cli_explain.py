@@ -29,7 +29,9 @@ from tests.flows.commands import ROOT, Ended, impuls
 
 FLOWS = """
 from datetime import timedelta
-from operators.flow import Flow, Template, on, send, split, wait, when
+from flows.waiting import waits_for_it
+from operators.flow import Flow, Template, on, send, split, wait, wait_spread, when
+from state.catalogue import BackInStock
 from state.events import OrderCompleted, ProductAdded, ProductEvent, ProductViewed, Tracked
 
 
@@ -58,7 +60,8 @@ nudges = Flow(
 )
 fragile = Flow("fragile", enter=on(ProductViewed, where=always_fails), steps=[send(nudge)])
 patient = Flow("patient", enter=on(Tracked), steps=[wait("for_long", timedelta(days=3)), send(last)])
-FLOWS = [nudges, fragile, patient]
+hopeful = Flow("hopeful", enter=on(BackInStock, where=waits_for_it), steps=[wait_spread("in_turn", second), send(last)])
+FLOWS = [nudges, fragile, patient, hopeful]
 """
 CAP = 3
 
@@ -105,6 +108,21 @@ class Shop:
         assert writer.flush(10)
         writer.close()
         self.told.setdefault(customer, []).append((at, event, body))
+
+    def tells(self, product: str, **properties: Any) -> None:
+        """The shop's catalogue does."""
+        self.number += 1
+        body = {"type": "track", "event": "Product Changed", "messageId": f"m{self.number}"}
+        at = format_instant(round(time.time() * 1000))
+        whole = {**body, "timestamp": at, "properties": {"product_id": product, **properties}}
+        writer = doors.open_writer(settings_for(str(self.config)))
+        assert writer.send("catalogue", product.encode(), json.dumps(whole).encode())
+        assert writer.flush(10)
+        writer.close()
+
+    def knows_of(self, customer: str, product: str) -> bool:
+        record = remember(settings_for(str(self.config)), customer, lambda _, __: None).record
+        return record is not None and product in record.interests
 
     def joins(self, customer: str) -> None:
         self.happens(customer, "identify", email=f"{customer}@example.invalid")
@@ -203,9 +221,17 @@ def live(shop: Shop) -> None:
     shop.happens("dora", "Product Added", **dear("p1"))
     shop.happens("emil", "Product Viewed", product_id="p1")
     shop.happens("fred", "Sang A Song")
+    for customer in ("jane", "kate", "lena"):
+        shop.joins(customer)
+        shop.happens(customer, "Product Added", product_id="p7", price=10.0, cart_id="k")
+    shop.happens("kate", "Order Completed", order_id="o1", products=[{"product_id": "p7"}])
     shop.happens("gina", "Product Added", **dear("p1"))
     shop.happens("gina", "Product Added", **dear("p2"))
     shop.happens("hugo", "Product Added", **dear("p1"))
+    until(lambda: all(shop.knows_of(name, "p7") for name in ("jane", "kate", "lena")), "what they wait for")
+    shop.tells("p7", availability="out of stock")
+    shop.tells("p7", availability="in stock")
+    shop.tells("p8", availability="in stock")
     until(lambda: shop.sent_to("hugo") == ["nudge"], "hugo's first message")
     shop.happens("hugo", "Order Completed", late_ms=300, order_id="o1")
     wander(shop, random.Random(11), [f"r{n}" for n in range(4)], 16)
@@ -277,6 +303,15 @@ def test_who_got_a_message_sees_the_event_the_wait_the_test_the_guards_and_the_d
     assert [line["name"] for line in lines if line["what"] == "guard"][:3] == ["flow_stopped", "address", "consent"]
 
 
+def test_who_heard_of_the_catalogue_sees_what_it_told(shop: Shop) -> None:
+    lines = shop.ask("explain", "jane", "--json").lines()
+    [news] = [line for line in lines if line["what"] == "event" and line["name"] == "Product Changed"]
+    assert (news["topic"], news["detail"]) == ("catalogue", "p7 available again")
+    [asked] = [line for line in lines if line["what"] == "condition" and line["flow"] == "hopeful"]
+    assert (asked["name"], asked["value"]) == ("waits_for_it", True)
+    assert shop.sent_to("jane") == ["last"]
+
+
 @pytest.mark.parametrize(
     ("customer", "cause"),
     [
@@ -287,6 +322,7 @@ def test_who_got_a_message_sees_the_event_the_wait_the_test_the_guards_and_the_d
         ("fred", "waits at for_long"),
         ("gina", f"frequency_cap: {CAP} sent in the last 7 days, at most {CAP}, so skip"),
         ("hugo", "left because of Order Completed"),
+        ("kate", "waits_for_it (enter) is false"),
     ],
 )
 def test_who_got_none_is_told_the_cause(shop: Shop, customer: str, cause: str) -> None:

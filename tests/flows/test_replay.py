@@ -5,23 +5,29 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from collections.abc import Iterator
+from heapq import merge
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 
 from config import load
 from flows import FLOWS
-from flows.cli_replay import Replay, replay
+from flows.cli_replay import CONSTANT_SECRET, Replay, replay
 from flows.demo_shop import Shop
-from state.instants import parse_instant
+from state.instants import format_instant, parse_instant
 from tests.flows.commands import impuls
-from tests.flows.oracle import DAY, decided, expected, read
+from tests.flows.oracle import DAY, NEWS, by_share, decided, expected, read
 
 UNBOUND = {"IMPULS_GUARDS__MARKETING_CAP": "none", "IMPULS_GUARDS__QUIET_HOURS": "none"}
 MONDAY = parse_instant("2026-01-05T08:00:00Z")
 RETAILROCKET = Path(os.environ.get("IMPULS_DATA", "no folder")) / "retailrocket_events.csv.gz"
 CUT = 5_000
+IN_TURN = by_share(CONSTANT_SECRET, "in_turn", 10 * 60_000)
 
 
 def played(events: Path | list[Path], out: Path, *options: str, cached: int = 50_000) -> bytes:
@@ -41,13 +47,29 @@ def played(events: Path | list[Path], out: Path, *options: str, cached: int = 50
     return (out / "decisions.jsonl").read_bytes()
 
 
+def catalogue(seed: int, start: int, period: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """What a shop tells of its products: prices that go up and down, and what sells out and comes back."""
+    chance, at = Random(seed), start
+    for number in range(250):
+        at += chance.randint(1, 2 * period // 250)
+        product = chance.choice(["p-trail", "p-city", "p-wool", "p-rain", "p-pack", "p-flask", "p-lamp", "p-sock"])
+        told: dict[str, Any] = {"product_id": product}
+        if chance.random() < 0.6:
+            told["price"] = chance.randint(1_000, 16_000) / 100
+        if chance.random() < 0.6:
+            told["availability"] = chance.choice([True, False])
+        wire = {"type": "track", "event": "Product Changed", "messageId": f"catalogue-{number}"}
+        yield at, {**wire, "timestamp": format_instant(at), "properties": told}
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two weeks of a made-up shop."""
+    """Two weeks of a made-up shop, and of its catalogue."""
     path = tmp_path_factory.mktemp("shop") / "shop.jsonl.gz"
+    visits = ((happening.at, happening.event) for happening in Shop(7, 250, MONDAY, 14 * DAY).events())
     with gzip.open(path, "wt", encoding="utf-8") as out:
-        for happening in Shop(7, 250, MONDAY, 14 * DAY).events():
-            out.write(json.dumps(happening.event) + "\n")
+        for _, event in merge(visits, catalogue(7, MONDAY, 14 * DAY), key=itemgetter(0)):
+            out.write(json.dumps(event) + "\n")
     return path
 
 
@@ -60,10 +82,10 @@ def test_a_replay_decides_what_the_oracle_decides(shop: Path, decisions: bytes) 
     found = decided(shop.parent / "out" / "decisions.jsonl")
     assert {told.message for told in found} == {
         *("welcome", "welcome_picks", "cart_reminder", "cart_reminder_2", "cart_offer", "cart_last_call"),
-        *("browse_reminder", "order_thanks", "review_request", "cross_sell"),
+        *("browse_reminder", "order_thanks", "review_request", "cross_sell", "back_in_stock", "price_drop"),
     }
     assert {told.reason for told in found} == {"", "no_consent"}
-    assert sorted(found) == expected(read(shop), 30 * DAY)
+    assert sorted(found) == expected(read(shop), 30 * DAY, turn=IN_TURN)
 
 
 def test_decisions_stand_in_order_of_time_and_none_twice(decisions: bytes) -> None:
@@ -93,8 +115,7 @@ def test_decisions_do_not_depend_on_the_number_of_shards(
     shop: Path, decisions: bytes, tmp_path: Path, shards: int
 ) -> None:
     settings = load(None, UNBOUND)
-    secret = b"impuls replay without a secret of its own"
-    replay(Replay((shop,), tmp_path, settings, secret, play_out=30 * DAY, shards=shards))
+    replay(Replay((shop,), tmp_path, settings, CONSTANT_SECRET, play_out=30 * DAY, shards=shards))
     assert (tmp_path / "decisions.jsonl").read_bytes() == decisions
 
 
@@ -104,7 +125,7 @@ def test_a_shop_cut_into_two_files_is_the_same_shop(shop: Path, decisions: bytes
         for line in whole:
             (views if "Product Viewed" in line else rest).write(line)
     played(halves, tmp_path / "out")
-    assert sorted(decided(tmp_path / "out" / "decisions.jsonl")) == expected(read(shop), 30 * DAY)
+    assert sorted(decided(tmp_path / "out" / "decisions.jsonl")) == expected(read(shop), 30 * DAY, turn=IN_TURN)
 
 
 needs_data = pytest.mark.skipif(
@@ -127,8 +148,8 @@ def test_months_of_a_real_shop_are_decided_as_the_oracle_does_with_one_worker_an
     found = decided(retailrocket.parent / "one" / "decisions.jsonl")
     assert sorted(found) == expected(read(retailrocket), 30 * DAY)
     decided_about = {told.flow for told in found}
-    assert decided_about == {flow.name for flow in FLOWS} - {"replenishment"}, (
-        "nobody there ordered the same thing twice"
+    assert decided_about == {flow.name for flow in FLOWS} - {"replenishment", *NEWS}, (
+        "nobody there ordered the same thing twice, and there is no catalogue"
     )
     assert played(retailrocket, retailrocket.parent / "two", "--workers", "2", "--batch-size", "5000") == one
 

@@ -32,7 +32,7 @@ FOLDER = Path(flows.__file__ or "").parent / "templates"
 TEMPLATES = Templates.load(FOLDER)
 CARTS = ("cart_reminder", "cart_reminder_2", "cart_offer", "cart_last_call")
 ORDERS = ("order_thanks",)
-PRODUCTS = ("browse_reminder", "review_request", "replenish")
+PRODUCTS = ("browse_reminder", "review_request", "replenish", "back_in_stock", "price_drop")
 ALL = (*CARTS, *ORDERS, *PRODUCTS, "welcome", "welcome_picks", "win_back", "win_back_offer", "cross_sell")
 LOCALES = ("en-GB", "pl-PL")
 HTML_BYTES_MAX = 90_000  # Gmail cuts mails at 102 kB
@@ -78,6 +78,8 @@ def content(name: str, first_name: str = "Łucja", lines: tuple[Line, ...] = LIN
         given["products"] = [
             messages.shown(line.product_id, line.name, line.price, line.url, line.image_url) for line in lines
         ]
+    if name == "price_drop":
+        given |= {"before_minor": 24999, "before_currency": "PLN"}
     ours = {"shop_url": "https://shop.example", "shop_name": "Shop", "unsubscribe_url": "https://shop.example/u/abc"}
     return {"recommended": [], **given, **ours}
 

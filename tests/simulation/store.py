@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from state import layout
-from state.layout import CUSTOMER, DECISION, HELD, META, OUTBOX, OUTBOX_LAST, TIMER, WATERMARK, Row
+from state.layout import CUSTOMER, DECISION, HELD, ITEM, JOB, META, OUTBOX, OUTBOX_LAST, TIMER, WATERMARK, Row
 from state.passages import NEVER
 from state.records import TopicPartition
 
@@ -57,6 +57,21 @@ class MemoryBatch:
 
     def release(self, key: bytes) -> None:
         self.writes[key] = None
+
+    def put_item(self, item: bytes, value: bytes) -> None:
+        self.writes[ITEM + item] = value
+
+    def set_waiting(self, item: bytes, owner: bytes) -> None:
+        self.writes[layout.waiting(item) + owner] = b""
+
+    def clear_waiting(self, item: bytes, owner: bytes) -> None:
+        self.writes[layout.waiting(item) + owner] = None
+
+    def put_job(self, number: int, value: bytes) -> None:
+        self.writes[layout.job(number)] = value
+
+    def remove_job(self, number: int) -> None:
+        self.writes[layout.job(number)] = None
 
     def set_meta(self, name: bytes, value: bytes) -> None:
         self.writes[META + name] = value
@@ -106,6 +121,16 @@ class MemoryStore:
 
     def held(self, owner: bytes) -> list[tuple[bytes, bytes]]:
         return list(self._scan(HELD + owner))
+
+    def item(self, item: bytes) -> bytes | None:
+        return self.rows.get(ITEM + item)
+
+    def waiting(self, item: bytes, after: bytes, limit: int) -> list[bytes]:
+        owners = (key[len(layout.waiting(item)) :] for key, _ in self._scan(layout.waiting(item)))
+        return [owner for owner in owners if owner > after][:limit]
+
+    def jobs(self) -> list[tuple[int, bytes]]:
+        return [(layout.seq_of(key), value) for key, value in self._scan(JOB)]
 
     def held_rows(self) -> int:
         return len(list(self._scan(HELD)))
