@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from flows.supervisor_health import read_beat
 from flows.worker_process import settings_for
 from operators.trace import Entry
 from state.instants import format_instant
-from state.records import TopicPartition
+from state.records import TopicPartition, Writer
 from tests.flows.commands import ROOT, Ended, impuls
 
 FLOWS = """
@@ -76,6 +77,11 @@ class Shop:
     number: int = 0
     told: dict[str, list[tuple[int, str, dict[str, Any]]]] = field(default_factory=dict)
 
+    @cached_property
+    def writer(self) -> Writer:
+        """Opened once: what is said to have happened now must be in the log before a wait of a second is over."""
+        return doors.open_writer(settings_for(str(self.config)))
+
     @property
     def config(self) -> Path:
         return self.folder / "impuls.toml"
@@ -102,11 +108,9 @@ class Shop:
         self.put(customer, {**body, "messageId": f"m{self.number}", "timestamp": format_instant(at)}, at, event)
 
     def put(self, customer: str, body: dict[str, Any], at: int, event: str) -> None:
-        writer = doors.open_writer(settings_for(str(self.config)))
         topic = "orders" if event == "Order Completed" else "clickstream"
-        assert writer.send(topic, customer.encode(), json.dumps({**body, "userId": customer}).encode())
-        assert writer.flush(10)
-        writer.close()
+        assert self.writer.send(topic, customer.encode(), json.dumps({**body, "userId": customer}).encode())
+        assert self.writer.flush(10)
         self.told.setdefault(customer, []).append((at, event, body))
 
     def tells(self, product: str, **properties: Any) -> None:
@@ -115,10 +119,8 @@ class Shop:
         body = {"type": "track", "event": "Product Changed", "messageId": f"m{self.number}"}
         at = format_instant(round(time.time() * 1000))
         whole = {**body, "timestamp": at, "properties": {"product_id": product, **properties}}
-        writer = doors.open_writer(settings_for(str(self.config)))
-        assert writer.send("catalogue", product.encode(), json.dumps(whole).encode())
-        assert writer.flush(10)
-        writer.close()
+        assert self.writer.send("catalogue", product.encode(), json.dumps(whole).encode())
+        assert self.writer.flush(10)
 
     def knows_of(self, customer: str, product: str) -> bool:
         record = remember(settings_for(str(self.config)), customer, lambda _, __: None).record
@@ -204,6 +206,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         patch.syspath_prepend(str(folder))
         live(shop)
         yield shop
+    shop.writer.close()
     inbox.close()
 
 
