@@ -18,8 +18,7 @@ from flows.learner_propensity import Foretelling
 from flows.worker_process import METRICS_BEATS, Beat, prepare, settings_for, told_by_supervisor
 from operators.host import Stop
 from operators.recommender.lessons import Lessons
-from operators.recommender.model import CoVisitation
-from operators.recommender.notes import POPULARITY, TRUST, popularity_of, restore, trust_of
+from operators.recommender.model import STATE, CoVisitation
 from operators.recommender.shelf import Shelf
 from state.decode import Decoder, Rejected
 from state.ids import Ids
@@ -36,7 +35,6 @@ VISIT_MS = 30 * 60_000
 LOOK_BACK_RECORDS_MAX = 50_000
 DISCOVER_SECONDS = 10.0
 BEAT_SECONDS = 1.0
-POPULAR_SECONDS = 5.0
 SAVED_AT = "saved_at"
 
 
@@ -49,13 +47,14 @@ class Learner:
         self._store = ItemStore.open(settings.data_dir, Memory(settings.recommender.cache_mib, 32))
         self._shelf = Shelf(self._store)
         self._model = CoVisitation(self._shelf)
-        restore(self._model, self._store.note)
+        if (known := self._store.note(STATE)) is not None:
+            self._model.restore(known)
         self._lessons = Lessons(self._model, self._shelf)
         self._foretelling = Foretelling(self._store, settings.data_dir, settings.currency)
         self._reader = doors.open_reader(settings, f"{settings.kafka.group}-learner")
         self._learnt_to = self._store.watermarks()
         self._positions: dict[TopicPartition, int] = {}
-        self._save_at = self._discover_at = self._beat_at = self._popular_at = 0.0
+        self._save_at = self._discover_at = self._beat_at = 0.0
         self._beats = count()
         self._beat = Beat(settings.data_dir, "learner")
         self._started_ms = round(time.time() * 1000)
@@ -66,7 +65,6 @@ class Learner:
         while not self._stop.asked:
             if not self._turn():
                 self._reader.wait(max(0.0, min(self._save_at, self._beat_at) - time.monotonic()))
-        self._popular_at = 0.0
         self._save()
         self._tell(last=True)
         self._reader.close()
@@ -150,10 +148,8 @@ class Learner:
         rows, facts = self._shelf.to_save()
         self._foretelling.pass_time()
         foretold, visitors = self._foretelling.to_save()
-        notes = foretold | {SAVED_AT: msgspec.msgpack.encode(round(time.time() * 1000)), TRUST: trust_of(self._model)}
-        if time.monotonic() >= self._popular_at:
-            self._popular_at = time.monotonic() + POPULAR_SECONDS
-            notes[POPULARITY] = popularity_of(self._model)
+        saved_at = msgspec.msgpack.encode(round(time.time() * 1000))
+        notes = foretold | {SAVED_AT: saved_at, STATE: self._model.state_bytes()}
         self._store.commit(rows, facts, notes, moved, visitors)
         self._shelf.saved()
         self._foretelling.saved()

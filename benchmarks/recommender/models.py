@@ -32,10 +32,10 @@ class Ours:
         self._ranker.learn_one(click.session, click.item, click.weight, {"at": click.at})
 
     def see(self, click: Click) -> None:
-        self._ranker.see_one(click.session, click.item)
+        self._ranker.see_one(click.session, click.item, click.weight, {"at": click.at})
 
     def recommend(self, session: str, at: int) -> Sequence[str]:
-        return [product for product, _ in self._ranker.recommend(session, CUT)]
+        return [product for product, _ in self._ranker.recommend(session, CUT, {"at": at})]
 
 
 class Popular:

@@ -11,14 +11,16 @@ from itertools import islice, pairwise
 from statistics import median
 from typing import NamedTuple
 
+from operators.recommender.choosing import best
 from operators.recommender.model import CoVisitation
-from operators.recommender.visits import LENGTH, Visit
+from operators.recommender.visits import MEMORY, Visit
 from state.recommendations import Block, History
 
 DAY_MS = 86_400_000
 TOUCHED_HALF_LIFE_MS = 3 * DAY_MS
 BOUGHT_HALF_LIFE_MS = 90 * DAY_MS
 IN_CART = 3.0  # what a product that lay in the cart counts, against one that was looked at
+POPULAR = "popular"
 SPARE = 50  # candidates beyond those that are surely dropped, for what is not for sale
 
 
@@ -32,7 +34,10 @@ class Choice(NamedTuple):
 
 
 def visit_of(history: History) -> Visit:
-    return Visit(list(history.touched)[-LENGTH:])
+    visit = Visit()
+    for product in list(history.touched)[-MEMORY:]:
+        visit.see(product, history.touched[product], IN_CART if product in history.carted else 1.0)
+    return visit
 
 
 def choose(
@@ -46,25 +51,25 @@ def choose(
             found = _buy_again(history, now)
         case "discover" | "similar":
             known = history.touched.keys() | history.bought.keys() | history.in_cart
-            found = _discover(model, visit_of(history), known, limit + SPARE)
+            found = _discover(model, visit_of(history), known, limit + SPARE, now)
     return list(islice((choice for choice in found if may_show(choice.item)), limit))
 
 
 def popular(model: CoVisitation, limit: int, may_show: Callable[[str], bool]) -> list[Choice]:
     """What sells, for those of whom nothing is known, and where a block has too little."""
-    ranked = model.recommend(Visit(), limit + SPARE)
-    return list(islice((Choice(item, score, "popular") for item, score in ranked if may_show(item)), limit))
+    ranked = best(model.popular(), limit + SPARE)
+    return list(islice((Choice(item, score, POPULAR) for item, score in ranked if may_show(item)), limit))
 
 
 def _abandoned(model: CoVisitation, history: History, now: int) -> list[Choice]:
-    visit = visit_of(history)
+    scores = model.scores(model.guesses(visit_of(history), now))
     found = []
     for item, at in history.touched.items():
         if at <= max(history.bought.get(item, ()), default=0):
             continue
         carted = item in history.carted or item in history.in_cart
         fresh = 0.5 ** (max(0, now - at) / TOUCHED_HALF_LIFE_MS)
-        score = (IN_CART if carted else 1.0) * fresh + model.score(visit, item)
+        score = (IN_CART if carted else 1.0) * fresh + scores.get(item, 0.0)
         found.append(Choice(item, score, "in_cart" if carted else "viewed"))
     return sorted(found, key=lambda choice: (-choice.score, choice.item))
 
@@ -85,24 +90,12 @@ def _due(times: list[int], now: int) -> float:
     return min(1.0, max(0.0, (now - times[-1]) / interval)) if interval else 1.0
 
 
-def _discover(model: CoVisitation, visit: Visit, known: Set[str], limit: int) -> Iterator[Choice]:
-    for item, score in model.recommend(visit, limit + len(known)):
-        if item not in known:
-            because = _because(model, visit, item)
-            yield Choice(item, score, "seen_together" if because else "popular", because)
-
-
-def _because(model: CoVisitation, visit: Visit, item: str) -> str:
-    """The product of her visit that leads here most; empty where none does."""
-    best, most = "", 0.0
-    for product in visit.products:
-        row = model.rows.get(product)
-        if row is not None:
-            share = max(_share(each.of.get(item, 0.0), each.total) for each in (row.after, row.before))
-            if share > most:
-                best, most = product, share
-    return best
-
-
-def _share(weight: float, total: float) -> float:
-    return weight / total if total else 0.0
+def _discover(model: CoVisitation, visit: Visit, known: Set[str], limit: int, now: int) -> Iterator[Choice]:
+    guessed = model.guesses(visit, now)
+    new = {item: score for item, score in model.scores(guessed).items() if item not in known}
+    for item, score in best(new, limit):
+        reason, source = model.reason(guessed, item)
+        if reason == POPULAR:
+            yield Choice(item, score, POPULAR)
+        else:
+            yield Choice(item, score, "seen_together", source)

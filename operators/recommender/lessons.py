@@ -14,7 +14,7 @@ from state import events as ev
 from state.events import Event
 from state.recommendations import ItemFacts
 
-VISITORS_MAX = 200_000
+VISITORS_MAX = 50_000
 LINES_MAX = 50  # products of one order that are learnt from
 VIEW, CART, ORDER = 1.0, 3.0, 5.0
 
@@ -34,23 +34,22 @@ class Lessons:
                 self._describe(event.product_id, event, event.at, event.available)
             case ev.ProductViewed():
                 self._describe(event.product_id, event, event.at)
-                self._see(who, event.product_id, event.at, VIEW, learn)
+                self._see(who, event, event.at, VIEW, learn)
             case ev.ProductAdded():
                 self._describe(event.product_id, event, event.at)
-                self._see(who, event.product_id, event.at, CART, learn)
+                self._see(who, event, event.at, CART, learn)
             case ev.OrderCompleted():
                 for line in event.products[:LINES_MAX]:
                     self._describe(line.product_id, line, event.at)
-                    self._see(who, line.product_id, event.at, ORDER, learn)
+                    self._see(who, line, event.at, ORDER, learn)
 
-    def _see(self, who: bytes, product: str, at: int, weight: float, learn: bool) -> None:
+    def _see(self, who: bytes, said: ev.ProductEvent | ev.OrderLine, at: int, weight: float, learn: bool) -> None:
         visit = self._visit(who)
         if learn:
             self.learnt += 1
-            # To put what she looks at into the cart is no second visit to it: it strengthens what led there.
-            before = visit if weight == VIEW else Visit([each for each in visit.products if each != product])
-            self._model.learn(before, product, at, weight)
-        visit.see(product)
+            self._model.learn(visit, said.product_id, at, weight, said.category)
+        else:
+            visit.see(said.product_id, at, weight)
 
     def _visit(self, who: bytes) -> Visit:
         visit = self._visits.get(who)

@@ -1,104 +1,113 @@
-"""Decayed sequential co-visitation: candidates for the next product from what others did after the same ones.
+"""Decayed sequential co-visitation: what comes next, from what others did after and before the same products.
 
-After Kersbergen et al., *Serenade* (SIGMOD 2022) in what it looks at (the last few products, the newest most) and
-unlike it in keeping no sessions: each product has a bounded row of what follows and what comes before it, so that
-every event teaches at once and costs the same however many went before.
+Session kNN (Jannach & Ludewig, 2017; Kersbergen et al., *Serenade*, 2022) looks at the last few products, too, and
+keeps sessions to compare with.  Here each product keeps a bounded row of neighbours instead: an event teaches at once,
+and costs the same however many went before.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator
+import msgspec
 
-from operators.recommender.mixture import Key, Trust, level
+from operators.recommender.decay import DAY_MS, gain
+from operators.recommender.guesses import Guesses, fresh_trust, guesses
 from operators.recommender.popularity import Popularity
-from operators.recommender.rows import Row, Weights
+from operators.recommender.rows import Row, check_version, damaged
 from operators.recommender.store import InMemory, Rows
-from operators.recommender.visits import Visit
+from operators.recommender.trust import Trust
+from operators.recommender.visits import Visit, lessons
 
-HALF_LIFE_MS = 30 * 86_400_000.0
-NEARER = 0.6  # what a product counts relative to the one seen right after it
-DOUBT = 1.0  # evidence that every row is short of
-LONG = 4  # visits of so many products and more are alike
-_BEGIN = {"after": 0.5, "before": 0.2, "again": 0.3, "popular": 0.05}
+VERSION = 1
+STATE = "model"  # the name under which a store keeps `state_bytes`
+POPULAR_MS = DAY_MS  # half-life of popularity
+CATEGORIES_MAX = 1_000
+_EAGER = 5_000  # events that judge the guesses, each of them;
+_SELDOM = 8  # after those, one of so many: the weights hardly move any more
+
+
+class _State(msgspec.Struct, array_like=True):
+    """All but the rows: a few tens of kilobytes."""
+
+    trust: Trust
+    popularity: Popularity
+    categories: dict[str, Popularity] = {}
+    events: int = 0
 
 
 class CoVisitation:
-    """Learns from visits, ranks what may come next in one."""
+    """Learns from visits, and scores what may come next in one."""
 
-    def __init__(self, rows: Rows | None = None, half_life_ms: float = HALF_LIFE_MS) -> None:
+    def __init__(self, rows: Rows | None = None) -> None:
         self.rows: Rows = InMemory() if rows is None else rows
-        self.trust = Trust(_BEGIN)
-        self.popularity = Popularity(half_life_ms)
-        self._half_life_ms = half_life_ms
+        self._state = _State(fresh_trust(), Popularity(POPULAR_MS))
 
-    def learn(self, visit: Visit, product: str, at: int, weight: float = 1.0) -> None:
-        """The visitor, who had done `visit`, now came to this product.  Leaves the visit as it is."""
-        if visit.products:
-            self._judge(visit, product)
-            self._connect(visit, product, at, weight)
-        self.popularity.add(product, weight, at)
+    def learn(self, visit: Visit, product: str, at: int, weight: float = 1.0, category: str = "") -> None:
+        """She came to this product at this time (ms).  `weight`: what such an event counts, 1 for a view."""
+        state = self._state
+        if visit.seen:
+            state.events += 1
+            if state.events < _EAGER or not state.events % _SELDOM:
+                state.trust.judge(self.guesses(visit, at).probabilities(product))
+        if visit.may_teach(at):
+            self._connect(visit, product, gain(at), weight)
+            if product not in visit.seen:
+                self._count(product, at, category)
+        visit.see(product, at, weight)
 
-    def recommend(self, visit: Visit, limit: int = 20) -> list[tuple[str, float]]:
-        """The likeliest next products with their scores, best first."""
-        scores: dict[str, float] = {}
-        for key, product, weights in self._guesses(visit):
-            trust = self.trust.of(key)
-            if weights is None:
-                scores[product] = scores.get(product, 0.0) + trust
-                continue
-            share = trust / (weights.total + DOUBT)
-            for each, weight in weights.of.items():
-                scores[each] = scores.get(each, 0.0) + share * weight
-        popular = self.trust.of(_popular(visit))
-        for each in self.popularity.leaders():
-            scores[each] = scores.get(each, 0.0) + popular * self.popularity.of(each)
-        return heapq.nlargest(limit, scores.items(), key=lambda scored: scored[1])
+    def guesses(self, visit: Visit, at: int) -> Guesses:
+        """At what may come next; `scores` and `reason` take them, so that they are made once."""
+        return guesses(visit, self.rows, self._state.popularity, gain(at))
 
-    def score(self, visit: Visit, product: str) -> float:
-        """What `recommend` would give this one product."""
-        return sum(self.trust.of(key) * probability for key, probability in self._probabilities(visit, product))
+    def scores(self, guessed: Guesses) -> dict[str, float]:
+        """Candidates with their scores, in no order; what she saw already is among them."""
+        return guessed.scores(self._state.trust.weights)
 
-    def _judge(self, visit: Visit, product: str) -> None:
-        self.trust.learn(list(self._probabilities(visit, product)))
+    def reason(self, guessed: Guesses, product: str) -> tuple[str, str]:
+        """Why it is a candidate (see `guesses.KINDS`), and the product she saw that it comes from, where one is."""
+        return guessed.reason(product, self._state.trust.weights)
 
-    def _probabilities(self, visit: Visit, product: str) -> Iterator[tuple[Key, float]]:
-        for key, seen, weights in self._guesses(visit):
-            if weights is None:
-                yield key, float(seen == product)
-            else:
-                yield key, weights.of.get(product, 0.0) / (weights.total + DOUBT)
-        yield _popular(visit), self.popularity.of(product)
+    def popular(self, category: str = "") -> dict[str, float]:
+        """What sells, in this category where one is named and known, with shares."""
+        known = self._state.categories.get(category) if category else self._state.popularity
+        return known.leaders() if known else {}
 
-    def _guesses(self, visit: Visit) -> Iterator[tuple[Key, str, Weights | None]]:
-        """Where the next product may come from; no weights: this very product again."""
-        length = min(len(visit.products), LONG)
-        for back, product in enumerate(reversed(visit.products)):
-            yield ("again", back, length, 0), product, None
-            row = self.rows.get(product)
-            if row is None:
-                continue
-            if row.after.of:
-                yield ("after", back, length, level(row.after.total)), product, row.after
-            if row.before.of:
-                yield ("before", back, length, level(row.before.total)), product, row.before
+    def state_bytes(self) -> bytes:
+        """All but the rows, for `restore`."""
+        return bytes((VERSION,)) + msgspec.msgpack.encode(self._state)
 
-    def _connect(self, visit: Visit, product: str, at: int, weight: float) -> None:
-        here = self._row(product, at)
-        gain_here = weight * here.gain(at, self._half_life_ms)
-        near = 1.0
-        for seen in reversed(visit.products):
-            if seen != product:
-                there = self._row(seen, at)
-                there.after.add(product, near * weight * there.gain(at, self._half_life_ms))
-                here.before.add(seen, near * gain_here)
-                self.rows.put(seen, there)
-            near *= NEARER
-        self.rows.put(product, here)
+    def restore(self, stored: bytes) -> None:
+        """Raises `StoreRefused` for bytes of a newer version, `StoreDamaged` for other ones."""
+        check_version(stored, VERSION)
+        try:
+            state = msgspec.msgpack.decode(memoryview(stored)[1:], type=_State)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise damaged(error) from None
+        fresh = fresh_trust()
+        if len(state.trust.weights) != len(fresh.weights):
+            state.trust = fresh  # learnt by another mixture: these weights are soon learnt anew
+        self._state = state
 
-    def _row(self, product: str, at: int) -> Row:
-        return self.rows.get(product) or Row(at)
+    def _connect(self, visit: Visit, product: str, now: float, weight: float) -> None:
+        taught = lessons(visit, product, weight)
+        if not taught:
+            return
+        get, put = self.rows.get, self.rows.put
+        here = get(product) or Row()
+        for earlier, part in taught:
+            there = get(earlier) or Row()
+            there.follow(product, part * now)
+            here.precede(earlier, part * now)
+            put(earlier, there)
+        put(product, here)
 
-
-def _popular(visit: Visit) -> Key:
-    return ("popular", 0, min(len(visit.products), LONG), 0)
+    def _count(self, product: str, at: int, category: str) -> None:
+        self._state.popularity.add(product, at)
+        if not category:
+            return
+        categories = self._state.categories
+        known = categories.get(category)
+        if known is None:
+            if len(categories) >= CATEGORIES_MAX:
+                return
+            known = categories[category] = Popularity(POPULAR_MS)
+        known.add(product, at)

@@ -1,56 +1,56 @@
-"""What sells now: decayed counts, for who is not known yet."""
+"""What sells now: decayed counts, bounded; for who is not known yet, and as one guess among others."""
 
 from __future__ import annotations
 
-import heapq
+import msgspec
 
-_FRESH = 500  # events after which the leaders are looked up anew
+from operators.recommender.rows import cut
+
+WIDTH = 500  # products counted; beyond it those with the least are forgotten
+LEADERS = 50
+_GROWN = WIDTH * 2
+_FRESH = 200  # events after which the leaders are looked up anew
 _DOUBLINGS_MAX = 40.0
 
 
-class Popularity:
-    """Decayed counts of all products, and the leaders."""
+class Popularity(msgspec.Struct, array_like=True):
+    """Decayed counts since `since`, and their sum, forgotten ones included.  A plain value."""
 
-    def __init__(self, half_life_ms: float, leaders: int = 50) -> None:
-        self.total = 0.0
-        self._half_life_ms = half_life_ms
-        self._leaders = leaders
-        self._counts: dict[str, float] = {}
-        self._since: int | None = None
-        self._top: list[str] = []
-        self._age = _FRESH
+    half_life_ms: int
+    since: int = 0
+    total: float = 0.0
+    counts: dict[str, float] = {}
+    top: dict[str, float] = {}
+    age: int = 0
 
-    def add(self, product: str, weight: float, at: int) -> None:
-        if self._since is None:
-            self._since = at
-        doublings = (at - self._since) / self._half_life_ms
+    def add(self, product: str, at: int) -> None:
+        doublings = (at - self.since) / self.half_life_ms
         if doublings > _DOUBLINGS_MAX:
-            factor = 2.0**-doublings
-            self._counts = {each: count * factor for each, count in self._counts.items() if count * factor > 1e-6}
-            self.total *= factor
-            self._since, doublings = at, 0.0
-        gain = weight * 2.0**doublings
-        self._counts[product] = self._counts.get(product, 0.0) + gain
+            self._begin_at(at, 2.0 ** max(-1000.0, -doublings))
+            doublings = 0.0
+        elif doublings < -_DOUBLINGS_MAX:
+            return  # so late that it counts nothing
+        gain = 2.0**doublings
+        counts = self.counts
+        counts[product] = counts.get(product, 0.0) + gain
         self.total += gain
-        self._age += 1
+        self.age += 1
+        if len(counts) > _GROWN:
+            self.counts = cut(counts, WIDTH)
+        if self.age >= _FRESH:
+            self.top, self.age = {}, 0
+
+    def leaders(self) -> dict[str, float]:
+        """The most popular products with their shares, as they were some events ago."""
+        if not self.top and self.total:
+            self.top = {each: count / self.total for each, count in cut(self.counts, LEADERS).items()}
+        return self.top
 
     def of(self, product: str) -> float:
         """Its share of all."""
-        return self._counts.get(product, 0.0) / self.total if self.total else 0.0
+        return self.counts.get(product, 0.0) / self.total if self.total else 0.0
 
-    def leaders(self) -> list[str]:
-        if self._age > _FRESH or len(self._top) < self._leaders:
-            self._top = heapq.nlargest(self._leaders, self._counts, key=self._counts.__getitem__)
-            self._age = 0
-        return self._top
-
-    def summary(self, most: int) -> tuple[int | None, float, dict[str, float]]:
-        """What `restored` takes: since when counts are measured, their sum, and the largest of them."""
-        if len(self._counts) <= most:
-            return self._since, self.total, dict(self._counts)
-        largest = heapq.nlargest(most, self._counts, key=self._counts.__getitem__)
-        return self._since, self.total, {product: self._counts[product] for product in largest}
-
-    def restore(self, since: int | None, total: float, counts: dict[str, float]) -> None:
-        self._since, self.total, self._counts = since, total, counts
-        self._top, self._age = [], _FRESH
+    def _begin_at(self, at: int, factor: float) -> None:
+        self.counts = {each: scaled for each, count in self.counts.items() if (scaled := count * factor) > 1e-9}
+        self.total *= factor
+        self.since = at

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from operators.recommender.model import CoVisitation
-from operators.recommender.notes import POPULARITY, TRUST, restore
+from operators.recommender.model import STATE, CoVisitation
 from operators.recommender.rows import Row, from_bytes
 from state.item_store import ItemStore
 from state.recommendations import ItemFacts
@@ -30,7 +29,7 @@ class Learnt:
         self._refresh_at = 0.0
         self._rows: dict[str, Row | None] = {}
         self._facts: dict[str, ItemFacts] = {}
-        self._notes: tuple[bytes | None, bytes | None] = (None, None)
+        self._state: bytes | None = None
         self.model = CoVisitation(self)
 
     def refresh(self) -> None:
@@ -46,10 +45,10 @@ class Learnt:
         self._rows.clear()
         self._facts.clear()
         if self._store is not None:
-            notes = (self._store.note(TRUST), self._store.note(POPULARITY))
-            if notes != self._notes:
-                self._notes = notes
-                restore(self.model, self._store.note)
+            state = self._store.note(STATE)
+            if state is not None and state != self._state:
+                self._state = state
+                self.model.restore(state)
 
     def get(self, key: str) -> Row | None:
         """A row, as the model asks for it."""

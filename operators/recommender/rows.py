@@ -1,75 +1,94 @@
-"""What is known of one product: which products follow it and which come before, weighted, decayed and bounded.
+"""What is known of one product: which products follow it and which come before it, weighted and bounded.
 
-Weights decay forward: instead of shrinking what is old, what is new counts more, measured from the row's own `since`.
-So an event touches one weight, not the row, and the shares within a row need no clock to be read.
+Weights decay forward (`decay.gain`).  The totals hold all that was ever added, what was cut off included: so a product
+with many rare neighbours does not look as if it had a few sure ones.
 """
 
 from __future__ import annotations
 
-import heapq
+from heapq import nlargest
 
 import msgspec
 
 from state.store_errors import StoreDamaged, StoreRefused
 
 VERSION = 1
-WIDTH = 100  # successors that are kept; a row is cut to it when it has grown by a quarter
+WIDTH = 80  # neighbours kept on each side; a side is cut to it when it has grown by a quarter
+HEAD = 20  # nearest neighbours, both sides together
 _GROWN = WIDTH * 5 // 4
-_DOUBLINGS_MAX = 40.0  # beyond it weights are measured from a new `since`, long before floats lose their grain
-_FORGOTTEN = 1e-3  # of a row's total: what is not worth its bytes any more
-
-
-class Weights:
-    """Products with weights, and the sum of all that were ever added, those cut off included."""
-
-    __slots__ = ("of", "total")
-
-    def __init__(self, of: dict[str, float] | None = None, total: float = 0.0) -> None:
-        self.of = {} if of is None else of
-        self.total = total
-
-    def add(self, product: str, weight: float) -> None:
-        of = self.of
-        of[product] = of.get(product, 0.0) + weight
-        self.total += weight
-        if len(of) > _GROWN:
-            self.of = dict(heapq.nlargest(WIDTH, of.items(), key=lambda each: each[1]))
-
-    def scale(self, factor: float) -> None:
-        self.total *= factor
-        least = self.total * _FORGOTTEN
-        self.of = {product: scaled for product, weight in self.of.items() if (scaled := weight * factor) > least}
+_STALE = 1.1  # a head is found anew when its row has grown by so much
 
 
 class Row:
-    """One product's row.  `since` in ms: where its weights are measured from."""
+    """One product's neighbours.  Change it by `follow` and `precede` only."""
 
-    __slots__ = ("after", "before", "since")
+    __slots__ = ("after", "after_total", "before", "before_total", "head", "head_total")
 
-    def __init__(self, since: int, after: Weights | None = None, before: Weights | None = None) -> None:
-        self.since = since
-        self.after = after or Weights()
-        self.before = before or Weights()
+    def __init__(
+        self,
+        after: dict[str, float] | None = None,
+        after_total: float = 0.0,
+        before: dict[str, float] | None = None,
+        before_total: float = 0.0,
+    ) -> None:
+        self.after = {} if after is None else after
+        self.after_total = after_total
+        self.before = {} if before is None else before
+        self.before_total = before_total
+        self.head: dict[str, float] = {}
+        self.head_total = 0.0
 
-    def gain(self, at: int, half_life_ms: float) -> float:
-        """What an event at this moment counts; more the later it is."""
-        doublings = (at - self.since) / half_life_ms
-        if doublings > _DOUBLINGS_MAX:
-            factor: float = 2.0**-doublings
-            self.after.scale(factor)
-            self.before.scale(factor)
-            self.since, doublings = at, 0.0
-        return float(2.0**doublings)
+    def follow(self, product: str, weight: float) -> None:
+        """It came after this one."""
+        after = self.after
+        after[product] = after.get(product, 0.0) + weight
+        self.after_total += weight
+        if len(after) > _GROWN:
+            self.after = cut(after, WIDTH)
+
+    def precede(self, product: str, weight: float) -> None:
+        """It came before this one."""
+        before = self.before
+        before[product] = before.get(product, 0.0) + weight
+        self.before_total += weight
+        if len(before) > _GROWN:
+            self.before = cut(before, WIDTH)
+
+    def share(self, product: str, doubt: float) -> float:
+        """What `nearest` would give it, as things are now and were it among them."""
+        after = self.after.get(product, 0.0) / (self.after_total + doubt)
+        return 0.5 * (after + self.before.get(product, 0.0) / (self.before_total + doubt))
+
+    def nearest(self, doubt: float) -> dict[str, float]:
+        """The nearest neighbours on both sides with their shares; as they were until the row has grown noticeably."""
+        total = self.after_total + self.before_total
+        if total > self.head_total * _STALE:
+            after, before = 0.5 / (self.after_total + doubt), 0.5 / (self.before_total + doubt)
+            shares = {product: weight * after for product, weight in self.after.items()}
+            for product, weight in self.before.items():
+                shares[product] = shares.get(product, 0.0) + weight * before
+            self.head, self.head_total = cut(shares, HEAD), total
+        return self.head
 
 
-class _Stored(msgspec.Struct, array_like=True, frozen=True):
+def cut(weights: dict[str, float], width: int) -> dict[str, float]:
+    """The heaviest."""
+    return dict(nlargest(width, weights.items(), key=_weight)) if len(weights) > width else weights
+
+
+def _weight(pair: tuple[str, float]) -> float:
+    return pair[1]
+
+
+class _Stored(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A row as bytes.  Fields are only ever added at the end, with a default."""
 
-    since: int
     after_total: float
     after: dict[str, float]
     before_total: float
     before: dict[str, float]
+    head_total: float = 0.0
+    head: dict[str, float] = {}
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -78,22 +97,32 @@ _VERSION_BYTE = bytes((VERSION,))
 
 
 def to_bytes(row: Row) -> bytes:
-    stored = _Stored(row.since, row.after.total, row.after.of, row.before.total, row.before.of)
+    stored = _Stored(row.after_total, row.after, row.before_total, row.before, row.head_total, row.head)
     return _VERSION_BYTE + _encode(stored)
 
 
 def from_bytes(stored: bytes) -> Row:
     """Raises `StoreRefused` for bytes of a newer version, `StoreDamaged` for what is no row."""
-    if not stored or stored[0] > VERSION:
-        raise StoreRefused(
-            f"recommender row: written by a newer version (format {stored[0] if stored else 'none'}, this one knows "
-            f"{VERSION}). Start the newer version again."
-        )
+    check_version(stored, VERSION)
     try:
         read = _decode(memoryview(stored)[1:])
-    except msgspec.MsgspecError as error:
-        raise StoreDamaged(
-            f"recommender row: not as it was written ({error}). Delete the recommender's folder: it learns anew from "
-            "the log."
-        ) from None
-    return Row(read.since, Weights(read.after, read.after_total), Weights(read.before, read.before_total))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise damaged(error) from None
+    row = Row(read.after, read.after_total, read.before, read.before_total)
+    row.head, row.head_total = read.head, read.head_total
+    return row
+
+
+def check_version(stored: bytes, known: int) -> None:
+    if not stored or stored[0] > known:
+        raise StoreRefused(
+            f"recommender: a record was written by a newer version (format {stored[0] if stored else 'none'}, this one "
+            f"knows {known}). Start the newer version again."
+        )
+
+
+def damaged(error: Exception) -> StoreDamaged:
+    return StoreDamaged(
+        f"recommender: a record is not as it was written ({error}). Delete the recommender's folder: it learns anew "
+        "from the log."
+    )

@@ -1,6 +1,6 @@
-"""Where rows rest: a mapping from key to row that the model reads and tells what it changed.
+"""Where rows rest: read one by one by product, and put back when they were changed.
 
-`InMemory` keeps all of them.  The rows handed out are shared: who changes one calls `put`.
+Rows handed out are shared and changed in place, so that reading costs nothing; `put` says that one has to be written.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from operators.recommender.rows import Row
 
 
 class Rows(Protocol):
-    """Rows one by one, by product."""
+    """Rows by product."""
 
-    def get(self, key: str) -> Row | None: ...
+    def get(self, product: str, /) -> Row | None: ...
 
-    def put(self, key: str, row: Row) -> None:
+    def put(self, product: str, row: Row, /) -> None:
         """A row that is new, or was changed."""
 
 
@@ -24,10 +24,7 @@ class InMemory:
 
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
-        self.get = self._rows.get
-
-    def put(self, key: str, row: Row) -> None:
-        self._rows[key] = row
+        self.get, self.put = self._rows.get, self._rows.__setitem__
 
     def __len__(self) -> int:
         return len(self._rows)

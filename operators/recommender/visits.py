@@ -1,22 +1,84 @@
-"""What a visitor looked at last: all that a recommendation needs to know of her."""
+"""What a visitor looked at last, and what others may be taught by it.
+
+Poisoning is bounded here.  Within her memory of `MEMORY` products a visitor teaches each ordered pair once, at most by
+the weight of her strongest event, and each product at most `TAUGHT_MAX` successors.  Who teaches without end is heard
+`SPENT_MAX` times at once, and then only as fast as that is forgotten: half of it in a day.
+"""
 
 from __future__ import annotations
 
-LENGTH = 6
+from collections.abc import Iterator
+from itertools import islice
+
+import msgspec
+
+from operators.recommender.decay import DAY_MS
+
+MEMORY = 30  # distinct products; what is pushed out may be taught anew
+CONTEXT = 5  # of them, the latest, are taught what comes next
+NEARER = 0.6  # what a product counts relative to the one seen right after it
+TAUGHT_MAX = 20
+SPENT_MAX = 200.0
 
 
-class Visit:
-    """Her last distinct products, newest last."""
+class Seen(msgspec.Struct, array_like=True, gc=False):
+    """One product in her memory.  `first` and `last` count her events; `weight` is that of her strongest event."""
 
-    __slots__ = ("products",)
+    first: int
+    last: int
+    times: int = 1
+    weight: float = 1.0
+    taught: int = 0
 
-    def __init__(self, products: list[str] | None = None) -> None:
-        self.products = products or []
 
-    def see(self, product: str) -> None:
-        products = self.products
-        if product in products:
-            products.remove(product)
-        products.append(product)
-        if len(products) > LENGTH:
-            del products[0]
+class Visit(msgspec.Struct, array_like=True):
+    """Her memory, oldest product first.  A plain value that `msgspec` writes and reads; fields are added at the end."""
+
+    seen: dict[str, Seen] = {}
+    count: int = 0
+    at: int = 0
+    spent: float = 0.0
+
+    def see(self, product: str, at: int, weight: float = 1.0) -> None:
+        """She came to this product."""
+        self.count += 1
+        self.at = max(self.at, at)
+        seen = self.seen.pop(product, None)
+        if seen is None:
+            seen = Seen(self.count, self.count, 1, weight)
+            if len(self.seen) >= MEMORY:
+                del self.seen[next(iter(self.seen))]
+        else:
+            seen.last = self.count
+            seen.times += 1
+            seen.weight = max(seen.weight, weight)
+        self.seen[product] = seen
+
+    def latest(self, limit: int) -> Iterator[tuple[str, Seen]]:
+        """Her last distinct products, newest first."""
+        return islice(reversed(self.seen.items()), limit)
+
+    def may_teach(self, at: int) -> bool:
+        """True while she is heard; counts as one lesson."""
+        if at > self.at:
+            self.spent *= 0.5 ** ((at - self.at) / DAY_MS)
+        if self.spent >= SPENT_MAX:
+            return False
+        self.spent += 1.0
+        return True
+
+
+def lessons(visit: Visit, product: str, weight: float) -> list[tuple[str, float]]:
+    """Which products she came from to this one, and how much that counts; before the visit has seen it."""
+    mine = visit.seen.get(product)
+    found, near = [], 1.0
+    for earlier, seen in visit.latest(CONTEXT):
+        if earlier != product:
+            if mine is None or mine.last < seen.first:
+                if seen.taught < TAUGHT_MAX:
+                    seen.taught += 1
+                    found.append((earlier, near * weight))
+            elif weight > mine.weight:
+                found.append((earlier, near * (weight - mine.weight)))
+        near *= NEARER
+    return found

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from operators.recommender.decay import gain
 from operators.recommender.rows import from_bytes
 from state.item_store import ItemStore
 from state.rocks import Memory
@@ -35,7 +36,7 @@ def total_after(deployment: Deployment, item: str) -> float:
         return 0.0
     row = store.row(item)
     store.close()
-    return from_bytes(row).after.total if row is not None else 0.0
+    return from_bytes(row).after_total / gain(round(time.time() * 1000)) if row is not None else 0.0
 
 
 def view(who: str, product: str, minutes_ago: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from operators.recommender.model import CoVisitation
 from operators.recommender.visits import Visit
 from state.recommendations import History
 
-NOW = 400 * DAY_MS
+NOW = 20_000 * DAY_MS
 
 
 def anything(_: str) -> bool:
@@ -20,10 +20,9 @@ def shop() -> CoVisitation:
     for number in range(30):
         visit = Visit()
         for product in ("shoes", "laces", "polish"):
-            model.learn(visit, product, number)
-            visit.see(product)
+            model.learn(visit, product, NOW - DAY_MS + number)
         for _ in range(5):
-            model.learn(Visit(), "bread", number)
+            model.learn(Visit(), "bread", NOW - DAY_MS + number)
     return model
 
 

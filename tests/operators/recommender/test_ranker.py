@@ -96,31 +96,35 @@ def test_a_score_is_what_recommend_says() -> None:
 
 
 def test_rows_are_bounded() -> None:
-    row = Row(0)
+    row = Row()
     for number in range(10 * WIDTH):
-        row.after.add(f"p{number}", 1.0 + number)
-    assert len(row.after.of) <= WIDTH * 5 // 4
-    assert f"p{10 * WIDTH - 1}" in row.after.of
+        row.follow(f"p{number}", 1.0 + number)
+    assert len(row.after) <= WIDTH * 5 // 4
+    assert f"p{10 * WIDTH - 1}" in row.after
+    assert row.after_total > sum(row.after.values())
 
 
-def test_decay_keeps_numbers_small_for_a_hundred_years() -> None:
-    row = Row(0)
-    for year in range(100):
-        row.after.add("p", row.gain(year * 365 * DAY, 30.0 * DAY))
-    assert row.after.total < 2.0**50
+def test_a_bot_moves_nobody_elses_recommendations_beyond_a_bound() -> None:
+    ranker = shop(*["ab"] * 10)
+    ranker.see_one("she", "a")
+    before = dict(ranker.recommend("she"))
+    for turn in range(20_000):
+        for product in ("a", "z"):
+            ranker.learn_one("bot", product, 1.0, {"at": 60_000 + turn})
+    after = dict(ranker.recommend("she"))
+    assert max(after, key=lambda product: after[product] if product != "a" else 0.0) == "b"
+    assert after.get("z", 0.0) < 0.5 * after["b"]
+    assert before["b"] > 0.0
 
 
 def test_a_row_comes_back_from_its_bytes() -> None:
-    row = Row(1_700_000_000_000)
-    row.after.add("b", 2.5)
-    row.before.add("ż", 0.5)
+    row = Row({"b": 2.5}, 2.5, {"ż": 0.5}, 0.5)
     read = from_bytes(to_bytes(row))
-    assert (read.since, read.after.of, read.after.total) == (row.since, {"b": 2.5}, 2.5)
-    assert read.before.of == {"ż": 0.5}
+    assert (read.after, read.after_total, read.before) == ({"b": 2.5}, 2.5, {"ż": 0.5})
 
 
 def test_newer_and_damaged_bytes_are_refused() -> None:
-    stored = to_bytes(Row(0))
+    stored = to_bytes(Row({"b": 2.5}, 2.5))
     with pytest.raises(StoreRefused, match="newer version"):
         from_bytes(bytes((rows.VERSION + 1,)) + stored[1:])
     with pytest.raises(StoreDamaged, match="not as it was written"):
