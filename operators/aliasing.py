@@ -16,7 +16,7 @@ from state import event_codec
 from state.aliases import CLAIMERS_MAX, Alias, Coming, Refused
 from state.customer import Customer
 from state.decisions import Cause
-from state.events import Aliased, Event, Identified
+from state.events import Aliased, Event, Identified, ProductChanged
 from state.passages import NEVER
 from state.records import TopicPartition
 from state.words import Ask, Claim, Forward, Kind, Merge, Received, Refusal, Told, Waiver
@@ -106,6 +106,8 @@ def is_alias(customer: Customer) -> bool:
 
 def forward(customer: Customer, event: Event, cause: Cause, appended_at: float, effects: Effects) -> None:
     """She is somebody else: an event of hers goes there.  What it claims itself is claimed by nobody."""
+    if isinstance(event, ProductChanged):
+        return  # the news are in every shard, also in that of who she is by now
     if isinstance(event, Identified) and event.anonymous:
         event = msgspec.structs.replace(event, anonymous="")
     elif isinstance(event, Aliased) and event.previous_id:
@@ -203,6 +205,8 @@ def _emptied(customer: Customer, alias: Alias) -> bytes:
         event_timer=customer.event_timer,
         wall_timer=customer.wall_timer,
         alias=alias,
+        unindexed=[*customer.unindexed, *customer.interests],  # she waits for nothing any more
+        changes_heard=customer.changes_heard,
     )
     customer.alias = None
     state = customers.encode(customer)

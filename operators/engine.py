@@ -158,7 +158,7 @@ class Engine:
             if applied < len(held) and held[applied].event.at <= stop:
                 self._take_in(customer, held[applied], wall, effects)
                 applied += 1
-            elif gate is not None and gate.at < until:
+            elif gate is not None and gate.at <= until:
                 if not gate.is_open or clock <= gate.at:
                     self._let_rest(customer, clock, effects)
                     return applied

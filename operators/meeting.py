@@ -46,7 +46,7 @@ class Meeting:
     def due(self, customer: Customer, event_due: int) -> int:
         """When she must be looked at again, by the shard clock (more than), her other ids considered."""
         gate, joined = first_gate(customer), customer.joined
-        if gate is not None and gate.at < self._first(customer)[1]:
+        if gate is not None and gate.at <= self._first(customer)[1]:
             event_due = gate.at if gate.is_open else NEVER
         elif joined is not None and joined.asked > event_due >= joining.read_up_to(customer, joined.asked):
             event_due = NEVER  # until she is told
@@ -98,6 +98,6 @@ class Meeting:
         """What the clock has to pass before her first wait ends; `NEVER` where a gate comes before."""
         first, until = self._first(customer)
         gate = first_gate(customer)
-        if first is None or (gate is not None and gate.at < until):
+        if first is None or (gate is not None and gate.at <= until):
             return NEVER
         return until + self._graces.get(first.flow, 0)
