@@ -17,7 +17,8 @@ from operators.engine import Arrived
 from operators.residents import Entry
 from state.catalogue import BackInStock, CatalogueChange, Item, PriceDropped
 from state.decisions import Cause
-from state.events import ProductChanged
+from state.decode import Rejected
+from state.events import Event, ProductChanged
 from state.records import Record, TopicPartition
 from state.store import Batch
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 JOBS_MAX = 256  # news that are on their way at once; what is more is worked off before anything else
 BITE_MAX = 4  # customers in one write, and
 NEWS_A_WRITE = 512  # where nobody waits
+WORDS_MAX = 4_096
 META = b"changes"
 
 _Stored = tuple[bytes, CatalogueChange, str, int, int, int, bytes]
@@ -49,6 +51,22 @@ class Pace:
         allowed = int(self._left)
         self._left -= allowed
         return allowed
+
+
+class Words:
+    """What the catalogue told last, decoded once for all shards of a process."""
+
+    def __init__(self, most: int = WORDS_MAX) -> None:
+        self._known: dict[tuple[TopicPartition, int], Event | Rejected] = {}
+        self._most = most
+
+    def get(self, tp: TopicPartition, offset: int) -> Event | Rejected | None:
+        return self._known.get((tp, offset))
+
+    def keep(self, tp: TopicPartition, offset: int, word: Event | Rejected) -> None:
+        self._known[tp, offset] = word
+        if len(self._known) > self._most:
+            del self._known[next(iter(self._known))]
 
 
 @dataclass(slots=True)

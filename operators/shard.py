@@ -29,7 +29,7 @@ from operators.sending import Turn
 from operators.surroundings import Surroundings as Surroundings
 from operators.tallies import Tallies
 from state import dead_letters, decisions, event_codec, words
-from state.catalogue import CATALOGUE, is_told_to_all
+from state.catalogue import CATALOGUE, TOLD_TO_ALL, is_told_to_all
 from state.customer import Customer
 from state.dead_letters import DeadLetter
 from state.decisions import Cause
@@ -239,11 +239,16 @@ class Shard:
         decode, (topic, partition), clock = around.decoder.decode, tp, around.clock
         now = around.started_ms if clock == "replay" else self._wall
         results: dict[str, int] = {}
+        may_tell_all = topic in TOLD_TO_ALL
         for record in records:
             offset, key, value, appended_ms = record
-            event = decode(value, key=key, topic=topic, partition=partition, offset=offset, now=now, clock=clock)
-            if is_told_to_all(topic, value):
+            is_told = may_tell_all and is_told_to_all(value)
+            event = around.words.get(tp, offset) if is_told else None
+            if event is None:
+                event = decode(value, key=key, topic=topic, partition=partition, offset=offset, now=now, clock=clock)
+            if is_told:
                 # All shards hear it; one of them counts it, or sets it aside.
+                around.words.keep(tp, offset, event)
                 if isinstance(event, ProductChanged):
                     self.fanout.take(tp, record, event)
                 if offset % around.shards != self.number:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from operators.clock import Report
+from operators.drip import Drip
 from operators.inputs import OURS, Input, Progress, SubBatch
 from operators.pressure import Pressure
-from state.catalogue import CATALOGUE, is_told_to_all
+from state.catalogue import CATALOGUE, TOLD_TO_ALL, is_told_to_all
 from state.claims import claimed
 from state.decode import AHEAD_MAX, peek_customer, peek_time
 from state.ids import Ids, shard_of
@@ -56,7 +57,7 @@ class Router:
         return shares
 
     def shards(self, topic: str, partition: int, record: Record) -> tuple[int, ...]:
-        if is_told_to_all(topic, record.value):
+        if topic in TOLD_TO_ALL and is_told_to_all(record.value):
             return self._all
         one = self.shard(topic, partition, record)
         anonymous = "" if topic in NO_CLAIMS else claimed(record.value, record.key)
@@ -92,7 +93,7 @@ class LogSource:
         stalled_after: float | None = None,
         may_read: Callable[[], bool] | None = None,
     ) -> None:
-        self._reader = reader
+        self._reader = Drip(reader)
         self._router = router
         self._shards = shards
         self._process = process

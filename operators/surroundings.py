@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from operators.engine import Engine
-from operators.fanout import Pace
+from operators.fanout import Pace, Words
 from operators.program import Program
 from operators.retention import Keep
 from state.decode import Decoder
@@ -39,4 +39,5 @@ class Surroundings:
     origins: Mapping[TopicPartition, int] = field(default_factory=dict)  # where the first start began
     shards: int = 1
     words_first: bool = False  # take events in only when all has been read that was told to the shards so far
+    words: Words = field(default_factory=Words)  # of the catalogue, as they were read
     pace: Pace = field(default_factory=Pace)  # of news of the catalogue, for all shards together

@@ -12,6 +12,7 @@ from state.money import Money
 
 CATALOGUE = "catalogue"
 FILES = "replay"  # files of events hold all topics in one
+TOLD_TO_ALL = frozenset({CATALOGUE, FILES})
 CHANGED = "Product Changed"
 DROP_PERCENT = 5  # a price that falls by less is no news
 
@@ -65,9 +66,9 @@ _decode = msgspec.json.Decoder(_Named).decode
 _CHANGED = CHANGED.encode()
 
 
-def is_told_to_all(topic: str, raw: bytes | None) -> bool:
-    """Whether a record is the catalogue's word about a product, which all shards hear."""
-    if topic not in (CATALOGUE, FILES) or raw is None or _CHANGED not in raw:
+def is_told_to_all(raw: bytes | None) -> bool:
+    """Whether a record of one of these topics is the catalogue's word about a product, which all shards hear."""
+    if raw is None or raw.find(_CHANGED) < 0:
         return False
     try:
         named = _decode(raw)

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from state.catalogue import CATALOGUE, CHANGED, FILES
+from state.catalogue import CATALOGUE, CHANGED, TOLD_TO_ALL
 from state.events import Event
 from state.fields import ID_CHARS_MAX, BadField, identifier
 from state.instants import NaiveInstant, format_instant, parse_instant
@@ -121,7 +121,7 @@ class Decoder:
         if isinstance(make, Rejected):
             return make
         customer: str | Rejected
-        if wire.event == CHANGED and wire.type == "track" and topic in (CATALOGUE, FILES):
+        if wire.event == CHANGED and wire.type == "track" and topic in TOLD_TO_ALL:
             customer = ""
         else:
             customer = (customer_key(key) if topic != CATALOGUE else None) or _customer(wire)

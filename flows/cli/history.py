@@ -144,7 +144,7 @@ class _Reading:
         for fetched in catalogue if products else ():
             tp = TopicPartition(fetched.topic, fetched.partition)
             for record in fetched.records:
-                event = self._decoded(tp, record) if is_told_to_all(CATALOGUE, record.value) else None
+                event = self._decoded(tp, record) if is_told_to_all(record.value) else None
                 if isinstance(event, ProductChanged) and event.product_id in products:
                     told.append((record.timestamp_ms, tp.partition, record.offset, event))
         items: dict[str, Item] = {}

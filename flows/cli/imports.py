@@ -15,6 +15,7 @@ from flows import worker_doors as doors
 from flows.cli.options import Config, fail, settings_of
 from flows.cli.progress import Bar
 from flows.imports import FORMATS, ImportFault, import_events, write_file
+from state.catalogue import CATALOGUE, is_told_to_all
 from state.records import Writer
 
 TOPIC = "clickstream"
@@ -55,18 +56,23 @@ def import_(
 
 
 def _append(settings: Settings, events: Iterable[tuple[bytes, bytes]]) -> tuple[int, str]:
-    """Append all events to one topic, in order; how many, and where.  Holds no more than the writer's buffer."""
+    """Append all events in order, what a catalogue tells to its own topic; how many, and where.
+
+    Holds no more than the writer's buffer.
+    """
     inputs = doors.input_topics(settings)
     topic = TOPIC if TOPIC in inputs else inputs[0]
     doors.make_topics(settings)
-    count = 0
+    count = words = 0
     with closing(doors.open_writer(settings)) as writer:
         try:
             for key, value in events:
-                while not writer.send(topic, key or None, value, count):
+                is_word = CATALOGUE in inputs and is_told_to_all(value)
+                while not writer.send(CATALOGUE if is_word else topic, key or None, value, count):
                     _check(writer)
                     writer.wait(0.05)
                 count += 1
+                words += is_word
                 if not count % 1000:
                     _check(writer)
         except ImportFault as fault:
@@ -75,7 +81,8 @@ def _append(settings: Settings, events: Iterable[tuple[bytes, bytes]]) -> tuple[
         if not writer.flush(60):
             raise fail(f"The log did not take all of it in a minute; is it there? {AGAIN}")
         _check(writer)
-    return count, f"topic {topic} of the {'embedded log' if settings.source == 'log' else 'Kafka cluster'}"
+    topics = f"topic {topic}" if not words else f"{words:,} in topic {CATALOGUE}, the others in topic {topic}"
+    return count, f"{topics} of the {'embedded log' if settings.source == 'log' else 'Kafka cluster'}"
 
 
 def _check(writer: Writer) -> None:

@@ -53,6 +53,17 @@ def test_events_come_into_the_log_from_a_file_and_it_says_where_they_are(shop: P
     assert in_topic(shop, "clickstream") == 4
 
 
+def test_what_a_catalogue_tells_comes_into_its_own_topic(shop: Path) -> None:
+    at = '"timestamp":"2026-01-05T12:00:00Z","type":"track"'
+    word = f'{{"event":"Product Changed","messageId":"1","properties":{{"product_id":"p1","price":"5"}},{at}}}'
+    view = f'{{"event":"Product Viewed","messageId":"2","userId":"anna","properties":{{"product_id":"p1"}},{at}}}'
+    (shop / "all.jsonl").write_text(f"{word}\n{view}\n")
+    ended = impuls("import", "segment-jsonl", shop / "all.jsonl", "--config", shop / "impuls.toml")
+    assert ended.code == 0, ended.err
+    assert ended.err == "2 events: 1 in topic catalogue, the others in topic clickstream of the embedded log\n"
+    assert (in_topic(shop, "catalogue"), in_topic(shop, "clickstream")) == (1, 1)
+
+
 def test_a_shop_with_other_topics_gets_them_where_it_reads(shop: Path) -> None:
     (shop / "rr.csv").write_text(HEADER + ROWS)
     ended = impuls(

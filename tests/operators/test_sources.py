@@ -13,6 +13,7 @@ import pytest
 from connectors.log import LogReader, LogWriter, create_topics
 from operators import held
 from operators.clock import ShardClock
+from operators.drip import WORDS_A_POLL
 from operators.held import Held
 from operators.inputs import Progress, SubBatch
 from operators.pressure import Pressure
@@ -26,7 +27,7 @@ from tests.state.stores import opened
 START = parse_instant("2026-01-05T12:00:00Z")
 HOUR = 3_600_000
 SHARDS = 4
-TOPICS = ("clickstream", "orders", "deliveries")
+TOPICS = ("clickstream", "orders", "deliveries", "catalogue")
 
 
 @dataclass
@@ -192,3 +193,34 @@ def held_to_the_bound(store: ShardStore) -> Held:
     kept = Held(store)
     kept.count = held.HELD_MAX
     return kept
+
+
+def test_a_whole_catalogue_told_at_once_comes_in_drops_and_all_of_it_to_every_shard(
+    bench: Bench, reader: LogReader
+) -> None:
+    writer = LogWriter(bench.root)
+    for number in range(500):
+        word = {"type": "track", "event": "Product Changed", "messageId": f"w{number}"}
+        body = {**word, "timestamp": format_instant(START + number), "properties": {"product_id": f"p{number}"}}
+        assert writer.send("catalogue", None, json.dumps(body).encode())
+    assert writer.flush(10)
+    writer.close()
+    bench.append("clickstream", "anna", START)
+    source = bench.source(reader)
+    heard: dict[int, list[int]] = {shard: [] for shard in range(SHARDS)}
+    polls_with_words = 0
+    for _ in range(2_000):
+        told = source.poll()
+        words = [(shard, each) for shard, each in told if isinstance(each, SubBatch) and each.topic == "catalogue"]
+        polls_with_words += bool(words)
+        for shard, each in words:
+            assert len(each.records) <= WORDS_A_POLL
+            assert each.start == (heard[shard][-1] + 1 if heard[shard] else 0)
+            heard[shard] += [record.offset for record in each.records]
+        if all(len(each) == 500 for each in heard.values()):
+            break
+        bench.wall += 0.001
+    assert all(each == list(range(500)) for each in heard.values())
+    assert polls_with_words >= 500 // WORDS_A_POLL
+    bench.wall += 1
+    assert any(isinstance(each, Progress) and each.report.busy is None for _, each in source.poll() + source.poll())
