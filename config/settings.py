@@ -174,6 +174,13 @@ class Recommender:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """How often flows' choices learn, in milliseconds; 0 where only `impuls choices learn` makes them."""
+
+    learn_every: int = knob(times.gap(), "1 hour")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole configuration. Paths are as written: relative ones are relative to where the process was started."""
 
@@ -202,3 +209,4 @@ class Settings:
     courier: Courier = field(default_factory=Courier)
     store: Store = field(default_factory=Store)
     recommender: Recommender = field(default_factory=Recommender)
+    choices: Choices = field(default_factory=Choices)

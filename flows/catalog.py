@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.published_models import ModelUnreadable, newest
+from flows.published_shares import SharesFile
 from operators.faults import FlowError
 from operators.program import Program
 
@@ -18,14 +19,18 @@ class CatalogError(ValueError):
 
 @dataclass(frozen=True)
 class Catalog:
+    """`follow` takes in what was published since of the shares that choices draw by."""
+
     program: Program
     templates: Path
+    follow: Callable[[], None] = lambda: None
 
 
 def load(module: str, models: Path | None = None) -> Catalog:
     """The flows in `module.FLOWS`, the windows in `module.WINDOWS`, and the folder `templates` beside the module.
 
-    `models` is the folder of published models: its newest is what flows ask, as long as they are loaded.
+    `models` is the folder of published models: its newest is what flows ask, as long as they are loaded, and the
+    shares in it are those that choices draw by.
     Raises `CatalogError`.
     """
     try:
@@ -45,12 +50,17 @@ def load(module: str, models: Path | None = None) -> Catalog:
         raise CatalogError(f'flows = "{module}": the module has no list FLOWS. Write FLOWS = [your_flow] in it.')
     folder = getattr(found, "TEMPLATES", None) or Path(found.__file__ or ".").parent / "templates"
     try:
+        shares = SharesFile(models) if models else None
         program = Program(
-            flows, getattr(found, "WINDOWS", ()), template_texts(Path(folder)), newest(models) if models else None
+            flows,
+            getattr(found, "WINDOWS", ()),
+            template_texts(Path(folder)),
+            forecasts=newest(models) if models else None,
+            schedule=shares.schedule if shares else None,
         )
     except (FlowError, ModelUnreadable) as error:
         raise CatalogError(str(error)) from error
-    return Catalog(program, Path(folder))
+    return Catalog(program, Path(folder), shares.follow if shares else lambda: None)
 
 
 def template_texts(folder: Path) -> Mapping[str, bytes]:

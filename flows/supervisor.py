@@ -30,6 +30,7 @@ from flows.supervisor_health import Health
 from flows.supervisor_start import Plan, await_topics, plan
 from flows.worker import Place, lowest_told
 from flows.worker_process import settings_for
+from operators.program import choices
 from state.identity import Ownership
 from state.records import LogError, Reader, TopicPartition
 from state.store_errors import StoreBusy, StoreFull
@@ -143,6 +144,8 @@ class Supervisor:
             self._groups += [self._courier(number) for number in range(self._couriers)]
         if "learner" in self._parts and settings.recommender.enabled:
             self._groups.append(Group("learner", [self._command("learner", {})]))
+        if "learner" in self._parts and settings.choices.learn_every and choices(self._catalog.program.all):
+            self._groups.append(Group("choices", [self._command("learner_choices", {})]))
         if "serve" in self._parts and settings.http.listen:
             self._groups.append(Group("serve", [self._command("serve", {})]))
         for group in self._groups:
@@ -151,7 +154,7 @@ class Supervisor:
 
     # -- processes
 
-    def _command(self, part: Part, told: dict[str, object]) -> list[str]:
+    def _command(self, part: Part | Literal["learner_choices"], told: dict[str, object]) -> list[str]:
         told = {"config": self._config, "supervisor": os.getpid(), **told}
         return [sys.executable, "-m", f"flows.{part}", json.dumps(told)]
 

@@ -30,6 +30,7 @@ from operators.engine import Engine
 from operators.host import Publisher, Stop
 from operators.inputs import OURS
 from operators.pressure import Pressure
+from operators.program import choices
 from operators.retention import Keep
 from operators.shard import Shard, Surroundings
 from operators.sources import LogSource, Router
@@ -60,7 +61,7 @@ class Place(msgspec.Struct, frozen=True):
 class Worker:
     def __init__(self, settings: Settings, catalog: Catalog, place: Place) -> None:
         self._settings, self._place = settings, place
-        self._program = catalog.program
+        self._program, self._follow = catalog.program, catalog.follow
         self._trials = Trials(self._program)
         self._ids = Ids(load_or_make(settings.secret_file))
         self._power = settings.durability == "power"
@@ -95,7 +96,7 @@ class Worker:
             program=self._program,
             ids=self._ids,
             decoder=Decoder(settings.currency),
-            wall=time.time,
+            wall=self._wall if choices(self._program.all) else time.time,
             on_full=self._on_full,
             clock=settings.clock,
             processes=place.processes,
@@ -121,6 +122,12 @@ class Worker:
 
     def stop(self) -> None:
         self._stop.ask()
+
+    def _wall(self) -> float:
+        """Asked before every batch.  Shares that begin by then were written before, so from here on they are known."""
+        now = time.time()
+        self._follow()
+        return now
 
     def _open_shard(self, number: int) -> Shard:
         settings = self._settings

@@ -12,6 +12,7 @@ from typing import Any
 from operators.experiments import Drawn, shares
 from operators.measuring.ratio import sample_ratio
 from operators.program import Program, experiments
+from operators.steps import Choose
 from operators.tallies import Key
 from operators.trials import is_shadow
 
@@ -41,6 +42,8 @@ def seen(program: Program, counts: Mapping[Key, int]) -> Seen:
         if is_shadow(flow.name):
             continue
         for step in experiments(flow.steps):
+            if isinstance(step, Choose):
+                continue  # its shares change, and nobody keeps an arm
             told: dict[str, dict[str, float]] = {"shares": dict(shares(step)), "customers": {}}
             for name, _ in shares(step):
                 told["customers"][name] = counts.get(("arm", step.name, words(shares(step)), name), 0)

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from operators.flow import Flow
-from operators.steps import Experiment, Leave, Send, Split, Step, Template, Trigger, Wait, named
+from operators.steps import Choose, Experiment, Leave, Send, Split, Step, Template, Trigger, Wait, named
 from state.events import Event
 
 
@@ -66,7 +66,7 @@ def _draw(
                     ends += _draw(branch, [name], named(condition, name), lines, numbers)
                 ends += _draw(otherwise, [name], "otherwise", lines, numbers) if otherwise else [name]
             case Experiment():
-                lines.append(f'  {name}{{"experiment {step.name}"}}')
+                lines.append(f'  {name}{{"{_kind(step)} {step.name}"}}')
                 ends = []
                 for arm in step.arms:
                     ends += _draw(arm.steps, [name], f"{arm.name} {arm.percent:g} %", lines, numbers)
@@ -98,10 +98,14 @@ def _words(steps: Sequence[Step[Any]], indent: str) -> Iterator[str]:
                     yield from _words(otherwise, indent + "  ")
             case Experiment():
                 for arm in step.arms:
-                    yield f"{indent}experiment {step.name}, {arm.percent:g} % {arm.name}:"
+                    yield f"{indent}{_kind(step)} {step.name}, {arm.percent:g} % {arm.name}:"
                     yield from _words(arm.steps, indent + "  ")
             case _:
                 yield f"{indent}leave"
+
+
+def _kind(step: Experiment[Any]) -> str:
+    return f"choice by {step.learns.reward}s" if isinstance(step, Choose) else "experiment"
 
 
 def _message(template: Template[Any]) -> str:

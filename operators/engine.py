@@ -324,7 +324,7 @@ class Engine:
             wait, rest = found
             event = event_codec.decode(passage.event)
             places.remove(customer, passage)
-            moved = journey.arrive(wait, rest, self._journey(customer, version, event, fact.at))
+            moved = journey.arrive(wait, rest, self._journey(customer, version, event, fact.at, passage))
             self._move(turn, version, passage, moved, fact.at)
         if customer.pending and any(places.matches(trigger, fact, customer, lenient) for trigger in flow.leave):
             # Messages put off after their passage was through.
@@ -355,7 +355,7 @@ class Engine:
         )
         if self._program.on_trial:
             turn.effects.entered.append((flow.name, self._program.version_of(flow)))
-        moved = journey.enter(flow, self._journey(customer, flow, fact, fact.at))
+        moved = journey.enter(flow, self._journey(customer, flow, fact, fact.at, passage))
         self._move(turn, flow, passage, moved, fact.at)
 
     def _wake_passage(self, turn: Turn, passage: Passage) -> None:
@@ -375,7 +375,7 @@ class Engine:
     def _go_on(
         self, turn: Turn, flow: Flow[Any], passage: Passage, event: Event, wait: Wait[Any], rest: tuple[Step[Any], ...]
     ) -> None:
-        moved = journey.wake(wait, rest, self._journey(turn.customer, flow, event, passage.until))
+        moved = journey.wake(wait, rest, self._journey(turn.customer, flow, event, passage.until, passage))
         self._move(turn, flow, passage, moved, passage.until)
 
     def _look_again(self, turn: Turn, pending: Pending) -> None:
@@ -400,13 +400,14 @@ class Engine:
             customer.arms = assigned(customer.arms, moved.drawn, moment)
             turn.effects.drawn += moved.drawn
         if moved.wait:
-            rests = msgspec.structs.replace(passage, wait=moved.wait, until=moved.until)
+            rests = msgspec.structs.replace(passage, wait=moved.wait, until=moved.until, chosen=moved.chosen)
             customer.passages = places.rest(customer.passages, rests)
         for intent in moved.intents:
             wish = self._wish(passage, intent, moment)
             self._settle_early(turn, self._sending.look(turn, wish, moment))
 
     def _wish(self, passage: Passage, intent: Intent, moment: int) -> Pending:
+        chosen = intent.chosen
         return Pending(
             message_id=self._ids.message(passage.id, intent.step),
             flow=passage.flow,
@@ -422,10 +423,12 @@ class Engine:
             at=moment,
             decisions=0,
             due=moment,
-            experiment=intent.experiment,
-            arm=intent.arm,
-            propensity=intent.propensity,
+            experiment=chosen.experiment if chosen else "",
+            arm=chosen.arm if chosen else "",
+            propensity=chosen.propensity if chosen else None,
             otherwise=intent.otherwise,
+            shares=chosen.shares if chosen else 0,
+            context=chosen.context if chosen else "",
         )
 
     def _settle_early(self, turn: Turn, message_id: str) -> None:
@@ -445,10 +448,13 @@ class Engine:
         at_most_once = template is not None and template.at_most_once
         settle(self._sending, self._ids, turn, delivery, at_most_once=at_most_once)
 
-    def _journey(self, customer: Customer, flow: Flow[Any], event: Event, now: int) -> Journey:
+    def _journey(self, customer: Customer, flow: Flow[Any], event: Event, now: int, at: Passage) -> Journey:
         zone = customer.traits.time_zone or self._rules.time_zone
         stopped = flow.name in self._breaker.stopped
-        return Journey(event, customer, now, zone, self._ids, self._program.forecasts, stopped)
+        asked = self._program
+        return Journey(
+            event, customer, now, zone, self._ids, asked.forecasts, at.id, at.chosen, asked.schedule, stopped
+        )
 
     def _guarded(
         self,

@@ -12,6 +12,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Generic, Literal
 
+from operators.bandits.learning import Learning, Rails, epsilon_greedy, thompson
 from operators.exclusion import Group
 from operators.faults import FlowError
 from operators.limits import Limit, at_most
@@ -21,6 +22,7 @@ from operators.steps import (
     UNPRINTED,
     UNSAID,
     Arm,
+    Choose,
     Condition,
     Content,
     E,
@@ -34,6 +36,7 @@ from operators.steps import (
     Trigger,
     Wait,
     arm,
+    choose,
     days,
     experiment,
     hours,
@@ -61,15 +64,18 @@ __all__ = [
     "TUESDAY",
     "WEDNESDAY",
     "Arm",
+    "Choose",
     "Condition",
     "Content",
     "Experiment",
     "Flow",
     "FlowError",
     "Group",
+    "Learning",
     "Leave",
     "LocalTime",
     "Moment",
+    "Rails",
     "Recommend",
     "Send",
     "Split",
@@ -82,7 +88,9 @@ __all__ = [
     "at_most",
     "canary",
     "check_flows",
+    "choose",
     "days",
+    "epsilon_greedy",
     "experiment",
     "hours",
     "leave",
@@ -92,6 +100,7 @@ __all__ = [
     "send",
     "shadow",
     "split",
+    "thompson",
     "wait",
     "wait_for",
     "wait_spread",

@@ -11,15 +11,18 @@ from typing import Any
 
 import msgspec
 
+from operators.bandits.schedule import Schedule
 from operators.experiments import Drawn, arm_for
-from operators.flow import Experiment, Flow, Leave, Send, Split, Step, Template, Wait
+from operators.flow import Arm, Choose, Experiment, Flow, Leave, Send, Split, Step, Template, Wait
 from operators.propensity.forecasts import Forecasts
-from operators.steps import Foretold
+from operators.steps import Foretold, named
 from state.customer import Customer
 from state.events import Event
 from state.ids import Ids
+from state.passages import Chosen
 
 ENTER = "enter"
+_UNLEARNT = Schedule()
 
 
 class Intent(msgspec.Struct, frozen=True, gc=False):
@@ -28,9 +31,7 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     template: Template[Any]
     step: str
     wait: str
-    experiment: str = ""
-    arm: str = ""
-    propensity: float | None = None
+    chosen: Chosen | None = None
     otherwise: tuple[tuple[str, str], ...] = ()  # template and step of what goes in its place
 
 
@@ -41,10 +42,11 @@ class Moved(msgspec.Struct, frozen=True, gc=False):
     until: int
     intents: list[Intent]
     drawn: tuple[Drawn, ...] = ()
+    chosen: Chosen | None = None  # the arm she came through last
 
 
 class Journey(msgspec.Struct, frozen=True, gc=False):
-    """All that a move depends on besides the flow."""
+    """All that a move depends on besides the flow.  `chosen` is the arm that the passage came through before."""
 
     event: Event
     customer: Customer
@@ -52,6 +54,9 @@ class Journey(msgspec.Struct, frozen=True, gc=False):
     time_zone: str
     ids: Ids
     forecasts: Forecasts | None = None
+    passage: str = ""
+    chosen: Chosen | None = None
+    schedule: Schedule | None = None
     stopped: bool = False  # a stopped flow: where its own code fails, the other way is taken
 
 
@@ -74,27 +79,30 @@ def _run(steps: tuple[Step[Any], ...], journey: Journey, last_wait: str) -> Move
     now, ahead = journey.now, steps
     intents: list[Intent] = []
     ordinals: dict[str, int] = {}
-    tested: tuple[str, str, float | None] = ("", "", None)
+    chosen = journey.chosen
     drawn: dict[str, Drawn] = {}
     while ahead:
         step, ahead = ahead[0], ahead[1:]
         match step:
             case Wait():
-                return Moved(step.name, _end(step, journey), intents, tuple(drawn.values()) if drawn else ())
+                return Moved(step.name, _end(step, journey), intents, tuple(drawn.values()) if drawn else (), chosen)
             case Send():
                 name = step.template.name
                 ordinal = ordinals[name] = ordinals.get(name, 0) + 1
                 place = f"{last_wait}/{name}/{ordinal}"
                 if step.otherwise:
                     instead = tuple((each.name, _place(each, last_wait, ordinals)) for each in step.otherwise)
-                    intents.append(Intent(step.template, place, last_wait, *tested, instead))
+                    intents.append(Intent(step.template, place, last_wait, chosen, instead))
                 else:
-                    intents.append(Intent(step.template, place, last_wait, *tested))
+                    intents.append(Intent(step.template, place, last_wait, chosen))
             case Split():
                 ahead = _branch(step, journey) + ahead
+            case Choose():
+                arm, chosen = _choose(step, journey)
+                ahead = arm.steps + ahead
             case Experiment():
                 arm, propensity = arm_for(step, journey.customer, journey.ids, drawn)
-                tested = (step.name, arm.name, propensity)
+                chosen = Chosen(step.name, arm.name, propensity)
                 ahead = arm.steps + ahead
             case Leave():
                 break
@@ -127,6 +135,13 @@ def _place(template: Template[Any], last_wait: str, ordinals: dict[str, int]) ->
     name = template.name
     ordinal = ordinals[name] = ordinals.get(name, 0) + 1
     return f"{last_wait}/{name}/{ordinal}"
+
+
+def _choose(step: Choose[Any], journey: Journey) -> tuple[Arm[Any], Chosen]:
+    """Drawn for this passage, whoever she is: what is best changes, and she may get another arm the next time."""
+    context = " ".join(sorted(named(each, step.name) for each in step.by if _holds(each, journey)))
+    share = journey.ids.share("choose", step.name, journey.passage)
+    return (journey.schedule or _UNLEARNT).draw(step, context, journey.now, share)
 
 
 def _branch(split: Split[Any], journey: Journey) -> tuple[Step[Any], ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from operators.flow import Flow
-from operators.steps import Experiment, Leave, Send, Split, Step, Trigger, Wait, named
+from operators.steps import Choose, Experiment, Leave, Send, Split, Step, Trigger, Wait, named
 from operators.verdicts import span
 from state.events import Event
 
@@ -210,7 +210,8 @@ def _block(step: Step[Any], parked: Mapping[str, int]) -> _Block:
             branches = [_branch("when", named(test, "when"), steps, parked) for test, steps in cases]
             return _Fork(_sized(Box("fork", "")), [*branches, _branch("when", "otherwise", otherwise, parked)])
         case Experiment():
-            head = _sized(Box("experiment", step.name, "experiment, sticky"))
+            text = "choice that learns" if isinstance(step, Choose) else "experiment, sticky"
+            head = _sized(Box("experiment", step.name, text))
             return _Fork(
                 head, [_branch("arm", f"{arm.name} {arm.percent:g} %", arm.steps, parked) for arm in step.arms]
             )

@@ -9,12 +9,13 @@ from hashlib import blake2b
 from inspect import getsource
 from typing import Any
 
+from operators.bandits.schedule import Schedule
 from operators.experiments import shares
 from operators.faults import FlowError
 from operators.flow import Flow, check_flows
 from operators.propensity.forecasts import Forecasts
 from operators.propensity.window import habits
-from operators.steps import Experiment, Foretold, Send, Split, Step, Template, Trigger, named
+from operators.steps import Choose, Experiment, Foretold, Send, Split, Step, Template, Trigger, named
 from operators.trials import canary_name, shadow_name
 from operators.walk import every
 from operators.windows import Window, check_windows
@@ -27,7 +28,8 @@ class Program:
     """What a worker runs.  Raises `FlowError` when two flows share a name, or two different templates do.
 
     `texts` are the template files, by template name: a changed text is a new version of its flows.  `forecasts` are
-    what conditions such as `likely_to_buy` ask; they stay the same as long as the program does.
+    what conditions such as `likely_to_buy` ask; they stay the same as long as the program does.  `schedule` are the
+    shares that choices draw by; entries may be added to it.
     """
 
     def __init__(
@@ -36,11 +38,13 @@ class Program:
         windows: Sequence[Window] = (),
         texts: Mapping[str, bytes] | None = None,
         forecasts: Forecasts | None = None,
+        schedule: Schedule | None = None,
     ) -> None:
         check_flows(flows)
         check_windows(windows)
         _check_foretold(flows, windows)
         self.forecasts = forecasts
+        self.schedule = schedule if schedule is not None else Schedule()
         self.canaries = {flow.name: flow for flow in flows if flow.trial and flow.trial.mode == "canary"}
         running = [self._running(flow) for flow in flows if flow.name not in self.canaries or flow.trial is None]
         # One that is asked first wins where two want the same customer at once.
@@ -53,7 +57,7 @@ class Program:
         self.templates: dict[str, Template_] = {}
         self.versions: dict[str, str] = {}
         self.canary_versions: dict[str, str] = {}
-        tests: dict[str, tuple[tuple[str, float], ...]] = {}
+        tests: dict[str, object] = {}
         self._listening: dict[type[Event], tuple[Flow[Any], ...]] = {}
         for flow in flows:
             mine = list(templates(flow.steps))
@@ -64,7 +68,7 @@ class Program:
                         "Messages are found by the name of their template, so each needs its own."
                     )
             for step in experiments(flow.steps) if flow.trial is None else ():
-                if tests.setdefault(step.name, shares(step)) != shares(step):
+                if tests.setdefault(step.name, _drawn_by(step)) != _drawn_by(step):
                     raise FlowError(
                         f'{flow.name}: experiment "{step.name}" has other arms or shares elsewhere. Whoever has an arm '
                         "of an experiment keeps it wherever she meets it; give this one a name of its own."
@@ -124,6 +128,10 @@ def _check_foretold(flows: Iterable[Flow[Any]], windows: Sequence[Window]) -> No
                     )
 
 
+def _drawn_by(step: Experiment[Any]) -> object:
+    return (shares(step), step.learns, step.by) if isinstance(step, Choose) else shares(step)
+
+
 def _rank(flow: Flow[Any]) -> int:
     return -flow.priority
 
@@ -143,6 +151,12 @@ def templates(steps: Iterable[Step[Any]]) -> Iterator[Template_]:
 
 def experiments(steps: Iterable[Step[Any]]) -> Iterator[Experiment[Any]]:
     return (step for step in every(steps) if isinstance(step, Experiment))
+
+
+def choices(flows: Iterable[Flow[Any]]) -> dict[str, Choose[Any]]:
+    """The choices that learn, by name."""
+    steps = (step for flow in flows for step in every(flow.steps))
+    return {step.name: step for step in steps if isinstance(step, Choose)}
 
 
 def version(flow: Flow[Any], texts: Iterable[bytes] = ()) -> str:

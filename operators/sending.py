@@ -168,6 +168,7 @@ class Sending:
         flow = self._versions.at(pending.flow, turn.customer.id, pending.wait)
         consent = None
         experiment, arm, propensity = pending.experiment, pending.arm, pending.propensity
+        shares, context = pending.shares, pending.context
         if template.kind == "marketing":
             if isinstance(template, Template):
                 consent = turn.customer.consent(template.channel, template.topic)
@@ -176,6 +177,8 @@ class Sending:
                 chosen = Choice(experiment, arm, propensity)
                 chosen = choice(self._ids, turn.customer.id, chosen, everywhere, base_of(pending.flow), in_flow)
                 experiment, arm, propensity = chosen
+                if experiment != pending.experiment:
+                    shares, context = 0, ""
         turn.effects.decisions.append(
             Decision(
                 decision_id=f"{pending.message_id}-{pending.decisions}",
@@ -200,6 +203,8 @@ class Sending:
                 stalled=turn.stalled,
                 replaced_by=replaced_by,
                 instead_of=pending.instead_of,
+                shares=shares,
+                context=context,
             )
         )
 

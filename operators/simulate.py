@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from operators import catalogue
+from operators.bandits.schedule import Schedule
 from operators.breaker import Breaker, NeverStops
 from operators.effects import Effects, FlowFault
 from operators.engine import Arrived, Engine
@@ -64,6 +65,7 @@ class Simulation:
     start: int = START
     devices: tuple[str, ...] = ("annas-telephone",)
     forecasts: Forecasts | None = None
+    schedule: Schedule | None = None
     consents: tuple[str, ...] | None = None  # channel/topic; None: every channel of `topics`
 
     def at(self, after: timedelta, event: Event) -> Simulation:
@@ -122,7 +124,7 @@ class Simulation:
     def timeline(self, until: timedelta = timedelta(days=400)) -> list[Entry]:
         """All that happens, was asked and was said, in order; what `impuls simulate` prints."""
         trace = Trace()
-        program = Program(self.flows, self.windows, forecasts=self.forecasts)
+        program = Program(self.flows, self.windows, forecasts=self.forecasts, schedule=self.schedule)
         engine = TracingEngine(
             program, self.rules, Ids(b"simulation"), trace, breaker=NeverStops(), clock="replay", sends=False
         )
@@ -150,7 +152,7 @@ class Simulation:
         return effects, customer
 
     def _engine(self, breaker: Breaker) -> Engine:
-        program = Program(self.flows, self.windows, forecasts=self.forecasts)
+        program = Program(self.flows, self.windows, forecasts=self.forecasts, schedule=self.schedule)
         return Engine(program, self.rules, Ids(b"simulation"), breaker=breaker, clock="replay", sends=False)
 
     def _customer(self) -> Customer:
@@ -182,8 +184,13 @@ def decoded(wire: Mapping[str, Any], at: int, currency: str = "PLN") -> Event:
     return event if wire.get("messageId") else msgspec.structs.replace(event, id="")
 
 
-def simulate(*flows: Flow[Any], windows: Sequence[Window] = (), forecasts: Forecasts | None = None) -> Simulation:
-    return Simulation(flows, windows=tuple(windows), forecasts=forecasts)
+def simulate(
+    *flows: Flow[Any],
+    windows: Sequence[Window] = (),
+    forecasts: Forecasts | None = None,
+    schedule: Schedule | None = None,
+) -> Simulation:
+    return Simulation(flows, windows=tuple(windows), forecasts=forecasts, schedule=schedule)
 
 
 def _ms(decision: Decision) -> int:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any, Generic, TypeVar, overload
 
+from operators.bandits.learning import Learning
 from operators.faults import FlowError
 from operators.local_time import LocalTime
 from operators.propensity.forecasts import Forecasts
@@ -196,6 +197,17 @@ class Experiment(Step[E_contra]):
 
 
 @dataclass(frozen=True)
+class Choose(Experiment[E_contra]):
+    """An experiment that learns: drawn anew for each passage, by shares that follow what the arms bring.
+
+    Until something was learnt the shares are the arms' own.  `by` are conditions that may make another arm the best.
+    """
+
+    learns: Learning = field(kw_only=True)
+    by: tuple[Callable[[Any, Customer], bool], ...] = field(default=(), kw_only=True)
+
+
+@dataclass(frozen=True)
 class Leave(Step[E_contra]):
     pass
 
@@ -257,3 +269,14 @@ def arm(name: str, percent: float, *steps: Step[E]) -> Arm[E]:
 
 def experiment(name: str, *arms: Arm[E]) -> Step[E]:
     return Experiment(name, arms)
+
+
+def choose(name: str, *arms: Arm[E], learns: Learning, by: Sequence[Condition[E]] = ()) -> Step[E]:
+    """Choose among message variants, offers, hours or recommendations by what they brought so far.
+
+    `choose("offer", arm("ten_percent", 50, send(ten_off)), arm("delivery", 50, send(free)), learns=thompson("click"))`
+    begins with these shares.  `by` are up to six named conditions: what is best may differ where they hold.
+    """
+    for condition in by:
+        named(condition, f'choose("{name}", by=…)')
+    return Choose(name, arms, learns=learns, by=tuple(by))

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
+from operators.bandits.learning import CONDITIONS_MAX
 from operators.experiments import check_name
 from operators.faults import FlowError
-from operators.steps import Experiment, Leave, Split, Step, Wait
+from operators.steps import Choose, Experiment, Leave, Send, Split, Step, Wait, named
 
 Steps = tuple[Step[Any], ...]
 
@@ -83,3 +84,20 @@ def _check_arms(path: str, step: Experiment[Any]) -> None:
     names = [each.name for each in step.arms]
     if len(set(names)) != len(names):
         raise FlowError(f'{path}: two arms of experiment "{step.name}" share a name. Customers are counted by it.')
+    if isinstance(step, Choose):
+        _check_choice(path, step)
+
+
+def _check_choice(path: str, step: Choose[Any]) -> None:
+    for arm in step.arms:
+        if not any(isinstance(each, Send) for each in every(arm.steps)):
+            raise FlowError(
+                f'{path}: arm "{arm.name}" of choice "{step.name}" sends nothing, so nobody can tell what it brings. '
+                "Give it a message, or write an experiment(…), where such an arm is compared by what customers buy."
+            )
+    conditions = [named(each, f"{path}.by") for each in step.by]
+    if len(set(conditions)) < len(conditions) or len(conditions) > CONDITIONS_MAX:
+        raise FlowError(
+            f'{path}: choice "{step.name}" goes by {", ".join(conditions)}. Name each condition once, and at most '
+            f"{CONDITIONS_MAX}: each set of them has shares of its own."
+        )

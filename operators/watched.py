@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from operators.bandits.schedule import Schedule
 from operators.flow import Flow
 from operators.program import Program
 from operators.propensity.forecasts import Forecasts
-from operators.steps import Arm, Experiment, Foretold, Split, Step, Trigger, Wait, named
+from operators.steps import Arm, Choose, Experiment, Foretold, Split, Step, Trigger, Wait, named
 from operators.trace import Trace
 from operators.trials import is_shadow
 from state.customer import Customer
+from state.passages import Chosen
 
 Condition = Callable[[Any, Customer], bool]
 Moment = Callable[[Any, Customer], int]
@@ -25,7 +27,9 @@ Moment = Callable[[Any, Customer], int]
 def watched(program: Program, trace: Trace) -> Program:
     """The program whose conditions write to `trace`; its versions are those of the flows as they were written."""
     told = [flow for flow in program.all if not is_shadow(flow.name)]
-    same = Program([_Watch(flow, trace).flow() for flow in told], program.windows, forecasts=program.forecasts)
+    schedule = _WatchedSchedule(program.schedule)
+    flows = [_Watch(flow, trace, schedule).flow() for flow in told]
+    same = Program(flows, program.windows, forecasts=program.forecasts, schedule=schedule)
     same.versions, same.canary_versions = program.versions, program.canary_versions
     return same
 
@@ -40,9 +44,21 @@ class _WatchedForetold(Foretold):
         return value
 
 
+class _WatchedSchedule(Schedule):
+    """The same entries; `drawn` is what was drawn last."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        self.drawn: Chosen | None = None
+
+    def draw(self, step: Choose[Any], context: str, moment: int, share: float) -> tuple[Arm[Any], Chosen]:
+        arm, self.drawn = self._schedule.draw(step, context, moment, share)
+        return arm, self.drawn
+
+
 class _Watch:
-    def __init__(self, flow: Flow[Any], trace: Trace) -> None:
-        self._flow, self._trace = flow, trace
+    def __init__(self, flow: Flow[Any], trace: Trace, schedule: _WatchedSchedule) -> None:
+        self._flow, self._trace, self._schedule = flow, trace, schedule
 
     def flow(self) -> Flow[Any]:
         flow = self._flow
@@ -68,16 +84,20 @@ class _Watch:
             case Split():
                 cases = tuple((self._condition(test, "split"), self._steps(branch)) for test, branch in step.cases)
                 return replace(step, cases=cases, otherwise=self._steps(step.otherwise))
+            case Choose():
+                arms = tuple(self._arm(step.name, each, learns=True) for each in step.arms)
+                return replace(step, arms=arms, by=tuple(self._condition(each, "split") for each in step.by))
             case Experiment():
                 return replace(step, arms=tuple(self._arm(step.name, each) for each in step.arms))
             case _:
                 return step
 
-    def _arm(self, experiment: str, arm: Arm[Any]) -> Arm[Any]:
+    def _arm(self, experiment: str, arm: Arm[Any], *, learns: bool = False) -> Arm[Any]:
         """An arm that begins by telling that it was drawn."""
 
         def drawn(_: Any, __: Customer) -> bool:
-            self._trace.add("arm", flow=self._flow.name, name=experiment, detail=arm.name, reason=f"{arm.percent:g} %")
+            chance = _by_shares(self._schedule.drawn) if learns else f"{arm.percent:g} %"
+            self._trace.add("arm", flow=self._flow.name, name=experiment, detail=arm.name, reason=chance)
             return True
 
         return replace(arm, steps=(Split(((drawn, self._steps(arm.steps)),)),))
@@ -112,3 +132,12 @@ class _Watch:
 
     def _tell(self, name: str, role: str, value: bool | None, detail: str) -> None:
         self._trace.add("condition", flow=self._flow.name, name=name, role=role, value=value, detail=detail)
+
+
+def _by_shares(chosen: Chosen | None) -> str:
+    """`37.2 %, by shares 5 where is_new`."""
+    if chosen is None:
+        return ""
+    where = f" where {', '.join(chosen.context.split())}" if chosen.context else ""
+    by = f"by shares {chosen.shares}{where}" if chosen.shares else "the flow's own shares"
+    return f"{100 * chosen.propensity:g} %, {by}"

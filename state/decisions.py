@@ -70,6 +70,8 @@ class Decision(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_default
     stalled: bool = False
     replaced_by: str = ""  # of a replacement: the message that is tried instead
     instead_of: str = ""  # the id of the message in whose place this one is
+    shares: int = 0  # of a choice: the number of the shares it was drawn by, 0 for the flow's own
+    context: str = ""  # of a choice: the conditions that held, by name
 
 
 def timer_cause(wait: str, due: int) -> Cause:

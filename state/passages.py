@@ -16,6 +16,19 @@ EVENT_CLOCK = 0
 WALL_CLOCK = 1
 
 
+class Chosen(msgspec.Struct, gc=False, array_like=True, frozen=True):
+    """The arm of an experiment or a choice that a passage came into, and how probable that was.
+
+    Of a choice also the number of the shares it was drawn by (0: the flow's own), and the conditions that held.
+    """
+
+    experiment: str
+    arm: str
+    propensity: float
+    shares: int = 0
+    context: str = ""
+
+
 class Passage(msgspec.Struct, gc=False, array_like=True, kw_only=True, frozen=True):
     """A customer inside a flow: the whole of what the flow remembers.
 
@@ -32,6 +45,7 @@ class Passage(msgspec.Struct, gc=False, array_like=True, kw_only=True, frozen=Tr
     event: bytes
     set_aside: bool = False  # the flow's own code failed here; she rests until its dead letter is replayed
     look_again: int = 0  # her flow was stopped: not woken before this moment
+    chosen: Chosen | None = None  # the arm she came through last
 
 
 class Pending(msgspec.Struct, gc=False, array_like=True, kw_only=True, frozen=True):
@@ -68,3 +82,5 @@ class Pending(msgspec.Struct, gc=False, array_like=True, kw_only=True, frozen=Tr
     instead_of: str = ""  # the id of the message in whose place this one is
     channel: Channel = "email"
     kind: Kind = "marketing"
+    shares: int = 0  # of a choice: the number of the shares it was drawn by
+    context: str = ""  # and the conditions that held

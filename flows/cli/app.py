@@ -9,6 +9,7 @@ import typer
 from config import ConfigError
 from flows.catalog import CatalogError
 from flows.cli import (
+    choosing,
     dead_letters,
     explaining,
     exporting,
@@ -50,6 +51,7 @@ app.command()(precompute.precompute)
 app.command()(report.report)
 app.command()(exporting.export)
 app.command()(webhooks.webhook_secrets)
+app.add_typer(choosing.app, name="choices")
 app.add_typer(dead_letters.app, name="dead-letters")
 
 

@@ -94,6 +94,7 @@ def _added_up(sorter: Sorter, source: Source, promises: Promises) -> Ledger:
         clock=source.clock,
         delivers=source.delivers,
         own_holdouts=promises.own_holdouts.keys(),
+        choices=promises.choices,
         experiments=promises.experiments,
     )
     ledger = Ledger()

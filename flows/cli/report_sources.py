@@ -19,9 +19,10 @@ from flows.cli.scanning import Progress, partitions_of, scan
 from flows.cli_replay import NOTE
 from operators.experiments import is_held_out
 from operators.files import TOPIC, lines, open_lines
-from operators.flow import Experiment, Flow
+from operators.flow import Choose, Experiment, Flow
 from operators.inputs import DELIVERIES
 from operators.measuring import rows
+from operators.program import choices
 from operators.walk import every
 from state import customer as customers
 from state import decisions
@@ -57,18 +58,20 @@ class Promises:
     windows: Mapping[str, int]  # milliseconds
     own_holdouts: Mapping[str, float]  # shares
     experiments: Mapping[str, str]  # the first flow that an experiment stands in
+    choices: frozenset[str] = frozenset()  # those that learn
 
     @classmethod
     def of(cls, flows: Sequence[Flow[Any]]) -> Promises:
         found: dict[str, str] = {}
         for flow in flows:
             for step in every(flow.steps):
-                if isinstance(step, Experiment):
+                if isinstance(step, Experiment) and not isinstance(step, Choose):
                     found.setdefault(step.name, flow.name)
         return cls(
             {flow.name: round(flow.credited.total_seconds() * 1000) for flow in flows},
             {flow.name: flow.holdout_percent / 100 for flow in flows if flow.holdout_percent},
             found,
+            frozenset(choices(flows)),
         )
 
 

@@ -75,6 +75,8 @@ DECISIONS = _table(
         "stalled": pa.bool_(),
         "replaced_by": pa.string(),
         "instead_of": pa.string(),
+        "shares": pa.int32(),
+        "context": pa.string(),
     },
 )
 DELIVERIES = _table(

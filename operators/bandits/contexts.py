@@ -15,8 +15,6 @@ from operators.bandits.evidence import Evidence
 from operators.bandits.learning import Learning
 from operators.bandits.shares import Shares, regret, shares
 
-CONTEXTS_MAX = 6
-"""Conditions of one choice: 64 rows of the table."""
 MODEL_TRIES_MAX, MODEL_SHARE = 20.0, 0.01
 """So many tries the model's word is worth in a context: a share of those it has learnt from, at most so many."""
 RATE = 0.01

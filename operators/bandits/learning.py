@@ -11,6 +11,9 @@ from typing import Literal
 from operators.faults import FlowError
 
 Reward = Literal["click", "order"]
+State = Literal["learning", "settled"]
+CONDITIONS_MAX = 6
+"""Of one choice: 64 rows of shares."""
 EPSILON = 0.1
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
 from operators.bandits.evidence import Evidence
-from operators.bandits.learning import Learning
+from operators.bandits.learning import Learning, State
 
 POINTS = 512
 DIGITS = 6  # of a published share; they add up to one exactly in what `drawn` makes of them
-
-State = Literal["learning", "settled"]
 
 
 class Shares(NamedTuple):

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from operators.measuring.ledger import ALL, Ledger, Place
+from operators.measuring.mails import Mail, mails_of, read_by_people
 from operators.measuring.orders import Order, settled
-from operators.measuring.people import by_people
-from operators.measuring.rows import AnyRow, Decided, Delivered, Drawn, Engaged, Ordered
+from operators.measuring.rows import AnyRow, Decided, Drawn, Ordered
 
 DAY_MS = 86_400_000
 WEEK_MS = 7 * DAY_MS
@@ -31,13 +31,15 @@ BEFORE_THE_HOLDOUT = frozenset({"flow_stopped", "no_address", "no_consent", "sup
 class Terms:
     """`windows`: by flow, how long after a message an order may be its doing (ms).  `clock`: up to when orders are
     known, None where none are.  `delivers`: results of couriers are known, so only what was accepted is a touch.
-    `own_holdouts`: flows that hold out some of their own.  `experiments`: the flow that each stands in."""
+    `own_holdouts`: flows that hold out some of their own.  `experiments`: the flow that each stands in.
+    `choices`: those whose shares follow what their arms bring: arms cannot be compared as those of an experiment."""
 
     windows: Mapping[str, int]
     currency: str
     clock: int | None
     delivers: bool
     own_holdouts: Set[str] = frozenset()
+    choices: Set[str] = frozenset()
     experiments: Mapping[str, str] = field(default_factory=dict)
 
     def window(self, flow: str) -> int:
@@ -48,19 +50,6 @@ class Terms:
         return max(WINDOW_MS, *self.windows.values(), 0)
 
 
-@dataclass(slots=True)
-class _Mail:
-    """A message, over all that was decided about it."""
-
-    first: Decided
-    last: Decided
-    sent_at: int | None = None
-    accepted_at: int | None = None
-    engaged: list[Engaged] = field(default_factory=list)
-    touches: list[int] = field(default_factory=list)
-    orders: int = 0
-
-
 def account(rows: Sequence[AnyRow], terms: Terms, ledger: Ledger) -> None:
     """Add one customer, given all of hers in order of time."""
     ledger.customers += 1
@@ -69,14 +58,14 @@ def account(rows: Sequence[AnyRow], terms: Terms, ledger: Ledger) -> None:
         rows = rows[:ROWS_MAX]
     decided = [row for row in rows if isinstance(row, Decided)]
     orders = settled(row for row in rows if isinstance(row, Ordered))
-    mails = _mails(decided, rows)
-    for mail in mails.values():
+    mails = mails_of(rows)
+    for mail in mails:
         _count_mail(mail, ledger)
     ledger.foreign_orders += sum(order.currency != terms.currency for order in orders)
-    touching = _touching(mails.values(), terms)
+    touching = _touching(mails, terms)
     for order in orders:
         _credit(order, touching, terms, ledger)
-    for mail in mails.values():
+    for mail in mails:
         if mail.orders:
             for place in _places(mail.first):
                 ledger.counts[place].converted += 1
@@ -85,24 +74,9 @@ def account(rows: Sequence[AnyRow], terms: Terms, ledger: Ledger) -> None:
     _try_arms([row for row in rows if isinstance(row, Drawn)], marketing, orders, terms, ledger)
 
 
-def _mails(decided: Iterable[Decided], rows: Iterable[AnyRow]) -> dict[str, _Mail]:
-    mails: dict[str, _Mail] = {}
-    for row in decided:
-        mail = mails.setdefault(row.message_id, _Mail(row, row))
-        mail.last = row
-        if row.outcome == "send" and mail.sent_at is None:
-            mail.sent_at = row.at
-    for other in rows:
-        if isinstance(other, Delivered) and other.message_id in mails:
-            mails[other.message_id].accepted_at = other.at
-        elif isinstance(other, Engaged) and other.message_id in mails:
-            mails[other.message_id].engaged.append(other)
-    return mails
-
-
-def _count_mail(mail: _Mail, ledger: Ledger) -> None:
+def _count_mail(mail: Mail, ledger: Ledger) -> None:
     seen = [each for each in mail.engaged if each.what in ("opened", "clicked")]
-    people = [each for each, human in zip(seen, by_people(seen, mail.accepted_at), strict=True) if human]
+    people = read_by_people(mail)
     whats = {each.what for each in mail.engaged}
     by_person = {each.what for each in people}
     mail.touches = [each.at for each in people]
@@ -127,7 +101,7 @@ def _count_mail(mail: _Mail, ledger: Ledger) -> None:
             ledger.days[flow, mail.sent_at // DAY_MS].sent += 1
 
 
-def _touching(mails: Iterable[_Mail], terms: Terms) -> list[tuple[int, str, _Mail]]:
+def _touching(mails: Iterable[Mail], terms: Terms) -> list[tuple[int, str, Mail]]:
     """(when sent, id, mail) of those that an order can be credited to, in this order."""
     return sorted(
         (mail.sent_at, mail.first.message_id, mail)
@@ -136,9 +110,9 @@ def _touching(mails: Iterable[_Mail], terms: Terms) -> list[tuple[int, str, _Mai
     )
 
 
-def _credit(order: Order, touching: Sequence[tuple[int, str, _Mail]], terms: Terms, ledger: Ledger) -> None:
+def _credit(order: Order, touching: Sequence[tuple[int, str, Mail]], terms: Terms, ledger: Ledger) -> None:
     """Give an order to the message that touched her last.  An order at the moment of a message came before it."""
-    best: tuple[int, int, str, _Mail] | None = None
+    best: tuple[int, int, str, Mail] | None = None
     for sent, id, mail in reversed(touching[: bisect_left(touching, (order.at,))]):
         if sent + terms.longest < order.at:
             break
@@ -191,7 +165,7 @@ def _try_arms(
         place = Place(terms.experiments.get(row.experiment, ALL), experiment=row.experiment)
         _try_arm(place, row, row.arm, row.propensity, orders, terms, ledger)
     for decision in decided:
-        if decision.experiment and decision.experiment not in known:
+        if decision.experiment and decision.experiment not in known and decision.experiment not in terms.choices:
             known.add(decision.experiment)
             place = Place(decision.flow, experiment=decision.experiment)
             _try_arm(place, decision, decision.arm, decision.propensity, orders, terms, ledger)

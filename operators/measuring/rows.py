@@ -40,6 +40,9 @@ class Decided(Row, frozen=True, kw_only=True, array_like=True, tag="decided"):
     experiment: str = ""
     arm: str = ""
     propensity: float | None = None
+    passage: str = ""
+    shares: int = 0
+    context: str = ""
 
 
 class Drawn(Row, frozen=True, kw_only=True, array_like=True, tag="drawn"):
@@ -110,6 +113,9 @@ def of_decision(decision: Decision) -> Decided:
         experiment="" if of_a_holdout else decision.experiment,
         arm="" if of_a_holdout else decision.arm,
         propensity=None if of_a_holdout else decision.propensity,
+        passage=decision.passage,
+        shares=decision.shares,
+        context=decision.context,
     )
 
 

@@ -1,0 +1,162 @@
+"""`impuls choices`: how the choices of flows stand, new shares for them, and what other shares would have earned."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from config import Settings
+from flows.catalog import load
+from flows.cli.options import Config, Json, audit, fail, instant, settings_of
+from flows.cli.progress import Bar
+from flows.cli.reading import existing
+from flows.learner_choices import Known, known, learn, since_when
+from flows.published_models import FOLDER
+from flows.published_shares import SharesFile
+from operators.bandits.judging import Policy, judge
+from operators.bandits.schedule import Entry
+from operators.bandits.tries import Tried
+from operators.flow import Flow
+from operators.program import choices
+from operators.steps import Choose
+from state.instants import format_instant
+
+app = typer.Typer(help="What the choices of flows learnt, and what other shares would have earned.")
+
+Replayed = Annotated[
+    Path | None, typer.Option("--replay", help="Of what `impuls replay --out` left in this folder.", exists=True)
+]
+Since = Annotated[str | None, typer.Option(help="Decisions from this time on.")]
+
+
+@app.command("list")
+def list_(config: Config = None, as_json: Json = False) -> None:
+    """The choices of all flows with the shares they draw by now."""
+    settings = settings_of(config)
+    schedule = SharesFile(settings.data_dir / FOLDER).schedule
+    for name, step in sorted(choices(_flows(settings)).items()):
+        _tell(_standing(step, schedule.last(name)), as_json=as_json)
+
+
+@app.command("learn")
+def learn_(replayed: Replayed = None, config: Config = None, as_json: Json = False) -> None:
+    """Publish new shares, for the choices whose shares move; `impuls run` does it by itself every so often.
+
+    With --replay the shares are learnt from a replay, for a deployment that is to begin by them.
+    """
+    settings = settings_of(config) if replayed is not None else existing(config)
+    flows = _flows(settings)
+    for entry in learn(settings, flows, _known(settings, flows, replayed, since=None)):
+        _tell(_standing(choices(flows)[entry.choice], entry), as_json=as_json)
+
+
+@app.command("judge")
+def judge_(
+    name: Annotated[str, typer.Argument(metavar="CHOICE")],
+    shares: Annotated[
+        str | None, typer.Option(help="The shares to judge, such as short=70,long=30; else those published last.")
+    ] = None,
+    since: Since = None,
+    replayed: Replayed = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """What other shares would have earned, told from the decisions that were made and their propensities."""
+    settings = settings_of(config) if replayed is not None else existing(config)
+    flows = _flows(settings)
+    step = choices(flows).get(name)
+    if step is None:
+        raise fail(f"There is no choice {name}. There are {', '.join(sorted(choices(flows))) or 'none'}.", 2)
+    policy = _read(step, shares) if shares is not None else _published(settings, step)
+    found = _known(settings, flows, replayed, since=since)
+    tries = sorted(
+        (each for each in found.tries.get(name, ()) if each.one.at + step.learns.within_ms <= found.now),
+        key=lambda each: (each.one.at, each.id),
+    )
+    try:
+        judged = judge(tries, policy, [arm.name for arm in step.arms])
+    except ValueError as error:
+        raise fail(f"{name}: {error}") from None
+    _tell(_judged(step, tries, judged), as_json=as_json)
+
+
+def _flows(settings: Settings) -> Sequence[Flow[Any]]:
+    return load(settings.flows).program.all
+
+
+def _known(settings: Settings, flows: Sequence[Flow[Any]], replayed: Path | None, *, since: str | None) -> Known:
+    if replayed is not None and not (replayed / "decisions.jsonl").is_file():
+        raise fail(f"{replayed}: there is no decisions.jsonl. Name a folder that `impuls replay --out` wrote.", 2)
+    if replayed is None:
+        audit(settings, "choices")
+    live = settings.clock == "live" and replayed is None
+    after = instant(since) if since else since_when(flows, round(time.time() * 1000)) if live else 0
+    with Bar("records") as bar:
+        return known(settings, flows, replayed=replayed, since=after, progress=bar.at)
+
+
+def _read(step: Choose[Any], text: str) -> Policy:
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        arm, _, percent = part.partition("=")
+        try:
+            found[arm.strip()] = float(percent) / 100
+        except ValueError:
+            raise typer.BadParameter(f'"{part}" is no share. Something like short=70,long=30 will do.') from None
+    arms = {arm.name for arm in step.arms}
+    if found.keys() - arms or abs(sum(found.values()) - 1) > 1e-6 or min(found.values()) < 0:
+        raise typer.BadParameter(
+            f"{text}: that are not shares of {', '.join(sorted(arms))} that add up to 100.", param_hint="--shares"
+        )
+    return {"": found}
+
+
+def _published(settings: Settings, step: Choose[Any]) -> Policy:
+    entry = SharesFile(settings.data_dir / FOLDER).schedule.last(step.name)
+    if entry is None:
+        raise fail(f"No shares of {step.name} are published yet. Name some: --shares …", 2)
+    return entry.shares
+
+
+def _standing(step: Choose[Any], entry: Entry | None) -> dict[str, Any]:
+    own = {"": {arm.name: arm.percent / 100 for arm in step.arms}}
+    told: dict[str, Any] = {"choice": step.name, "number": 0, "state": "not learnt yet", "shares": own}
+    if entry is None:
+        return told
+    told |= {"number": entry.number, "state": entry.state, "tries": entry.tries, "begins": format_instant(entry.begins)}
+    return told | {"regret": entry.regret, "stopped": list(entry.stopped), "shares": entry.shares}
+
+
+def _judged(step: Choose[Any], tries: Sequence[Tried], judged: Mapping[str, Any]) -> dict[str, Any]:
+    earned = sum(each.one.rewarded for each in tries) / len(tries)
+    estimates = {
+        name: {**dict(zip(found._fields, found, strict=True)), "supported": found.is_supported}
+        for name, found in judged.items()
+    }
+    return {"choice": step.name, "reward": step.learns.reward, "decisions": len(tries), "earned": earned, **estimates}
+
+
+def _tell(told: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
+        return
+    if "earned" in told:
+        print(f"{told['choice']}: {told['decisions']} decisions earned {told['earned']:.4f} {told['reward']}s each")
+        for name in ("ips", "snips", "doubly_robust"):
+            each = told[name]
+            doubt = "" if each["supported"] else "  the two policies hardly meet: the interval means nothing"
+            interval = f"[{each['low']:.4f}, {each['high']:.4f}]"
+            print(f"  {name:14} {each['value']:.4f} {interval}, worth {each['ess']:.0f} decisions{doubt}")
+        return
+    stopped = f", stopped: {', '.join(told['stopped'])}" if told.get("stopped") else ""
+    learnt = f", {told['tries']} tries, from {told['begins']}" if told["number"] else ""
+    print(f"{told['choice']}: shares {told['number']}, {told['state']}{learnt}{stopped}")
+    for context, arms in told["shares"].items():
+        shown = ", ".join(f"{arm} {100 * share:.1f} %" for arm, share in arms.items())
+        print(f"  {'where ' + context.replace(' ', ', ') + ': ' if context else ''}{shown}")
