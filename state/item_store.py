@@ -1,13 +1,14 @@
 """What the learner knows, on disk: what it learnt of each product, what events said of it, and who is learnt from.
 
-One database beside the shards, with one writer.  Visitors stand in it under a keyed hash, with counts and times and
-nothing that names them or what they looked at, so it is not encrypted; and it can be made anew from the log, so it is
-no part of a backup.  How far the log was learnt stands in the same write as what was learnt from it.
+One database beside the shards, with one writer.  What is known of products is nobody's, and in the clear; visitors
+stand under a keyed hash, each sealed under a key of her own.  It can be made anew from the log, so it is no part of
+a backup.  How far the log was learnt stands in the same write as what was learnt from it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -15,13 +16,15 @@ from rocksdict import Rdict, WriteBatch
 
 from state.recommendations import ItemFacts
 from state.records import TopicPartition
-from state.rocks import Memory, get, open_database, scan, told, write
+from state.rocks import Memory, after_all, compact_hard, get, open_database, scan, told, write
 from state.store_errors import StoreDamaged, StoreRefused
+from state.visitor_rows import VisitorRows, is_plain
 
-FORMAT = 1
+FORMAT = 2  # 1 had visitors in the clear
 FOLDER = "recommender"
 _ROW, _FACTS, _NOTE, _MARK, _VISITOR = b"r", b"f", b"n", b"w", b"v"
 _FORMAT = b"format"
+_SEALED_AT_ONCE = 1_000
 _encode = msgspec.msgpack.Encoder().encode
 _decode_facts = msgspec.msgpack.Decoder(ItemFacts).decode
 
@@ -29,19 +32,25 @@ _decode_facts = msgspec.msgpack.Decoder(ItemFacts).decode
 class ItemStore:
     """Every method raises `StoreDamaged` where bytes are not as they were written."""
 
-    def __init__(self, path: Path, database: Rdict) -> None:
+    def __init__(self, path: Path, database: Rdict, people: VisitorRows | None = None) -> None:
         self.path = path
         self._database = database
+        self._people = people  # who reads beside the writer has no keys
 
     @classmethod
     def open(cls, data_dir: Path, memory: Memory) -> ItemStore:
         """For the one who writes it.  Raises `StoreBusy`, `StoreFull`, `StoreRefused`, `StoreDamaged`."""
         path = data_dir / FOLDER
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store = cls(path, open_database(path, memory, create=True))
-        if get(store._database, _FORMAT, path) is None:
-            store._database[_FORMAT] = bytes((FORMAT,))
-        store._check()
+        database = open_database(path, memory, create=True)
+        try:
+            store = cls(path, database)
+            store._check()
+            store._people = VisitorRows(data_dir, memory)
+            store._seal_what_is_plain()
+        except BaseException:
+            database.close()
+            raise
         return store
 
     @classmethod
@@ -71,8 +80,12 @@ class ItemStore:
         return get(self._database, _NOTE + name.encode(), self.path)
 
     def visitors(self) -> Iterator[tuple[bytes, bytes]]:
-        """Who is learnt from, by keyed hash."""
-        return ((place[1:], visitor) for place, visitor in scan(self._database, _VISITOR, _VISITOR, self.path))
+        """Who is learnt from, by keyed hash, but for those whose key is gone."""
+        people = self._writing()
+        for place, stored in scan(self._database, _VISITOR, _VISITOR, self.path):
+            visitor = people.open(place[1:], place, stored)
+            if visitor is not None:
+                yield place[1:], visitor
 
     def watermarks(self) -> dict[TopicPartition, int]:
         """Per partition the first offset not learnt from."""
@@ -98,14 +111,25 @@ class ItemStore:
             batch.put(_FACTS + item.encode(), _encode(said))
         for name, note in notes.items():
             batch.put(_NOTE + name.encode(), note)
+        people, gone = self._writing(), []
         for who, visitor in (visitors or {}).items():
+            place = _VISITOR + who
             if visitor is None:
-                batch.delete(_VISITOR + who)
+                batch.delete(place)
+                gone.append(who)
             else:
-                batch.put(_VISITOR + who, visitor)
+                batch.put(place, people.seal(who, place, visitor))
         for (topic, partition), offset in watermarks.items():
             batch.put(_MARK + f"{topic}/{partition}".encode(), offset.to_bytes(8, "big"))
+        people.flush()
         write(self._database, batch, self.path)
+        people.forget(gone)
+
+    def erase(self, who: bytes) -> None:
+        """Destroy a visitor's key, and what is kept under it here.  Returns when no file holds either."""
+        self._writing().destroy(who)
+        del self._database[_VISITOR + who]
+        compact_hard(self._database, [(_VISITOR + who, after_all(_VISITOR + who))], self.path)
 
     def refresh(self) -> None:
         """Reading beside the writer: see what it has written since."""
@@ -116,6 +140,29 @@ class ItemStore:
 
     def close(self) -> None:
         self._database.close()
+        if self._people is not None:
+            self._people.close()
+
+    def _writing(self) -> VisitorRows:
+        assert self._people is not None, "who reads beside the writer has no keys"
+        return self._people
+
+    def _seal_what_is_plain(self) -> None:
+        """Of a store from before visitors were sealed no file is to hold any in the clear."""
+        found = get(self._database, _FORMAT, self.path)
+        if found == bytes((FORMAT,)):
+            return
+        if found is not None:
+            people = self._writing()
+            plain = (row for row in scan(self._database, _VISITOR, _VISITOR, self.path) if is_plain(row[1]))
+            while some := list(islice(plain, _SEALED_AT_ONCE)):
+                batch = WriteBatch(raw_mode=True)
+                for place, row in some:
+                    batch.put(place, people.seal(place[1:], place, row))
+                people.flush()
+                write(self._database, batch, self.path)
+            compact_hard(self._database, [(_VISITOR, after_all(_VISITOR))], self.path)
+        self._database[_FORMAT] = bytes((FORMAT,))
 
     def _check(self) -> None:
         found = get(self._database, _FORMAT, self.path)

@@ -12,6 +12,7 @@ from state.recommendations import ItemFacts
 from state.records import TopicPartition
 from state.rocks import Memory
 from state.store_errors import StoreBusy, StoreDamaged, StoreRefused
+from tests.state.stores import ANNA, BERTA, everything_in
 
 SHOES = ItemFacts(name="Shoes", price=Money(9900, "PLN"), available=True, at=7)
 PLACE = TopicPartition("clickstream", 3)
@@ -55,4 +56,60 @@ def test_bytes_that_are_no_facts_are_an_error_and_not_an_unknown_product(tmp_pat
     store._database[b"fshoes"] = b"\xc1"
     with pytest.raises(StoreDamaged, match=FOLDER):
         store.facts("shoes")
+    store.close()
+
+
+HABITS = b"\x94she comes at nine in the evening"  # begins as a visitor's row does
+
+
+def test_of_what_a_visitor_does_no_file_holds_a_byte_in_the_clear(tmp_path: Path) -> None:
+    store = ItemStore.open(tmp_path, Memory(8, 8))
+    store.commit({}, {}, {}, {}, {ANNA: HABITS})
+    store._database.flush()  # into a table file as well as the write-ahead log
+    store.commit({}, {}, {}, {}, {BERTA: HABITS})
+    assert dict(store.visitors()) == {ANNA: HABITS, BERTA: HABITS}
+    assert b"she comes" not in everything_in(tmp_path)
+    store.close()
+    store = ItemStore.open(tmp_path, Memory(8, 8))
+    assert dict(store.visitors()) == {ANNA: HABITS, BERTA: HABITS}
+    store.close()
+
+
+def test_with_her_key_all_that_was_learnt_of_a_visitor_is_gone_also_from_copies(tmp_path: Path) -> None:
+    store = ItemStore.open(tmp_path, Memory(8, 8))
+    store.commit({}, {}, {}, {}, {ANNA: HABITS, BERTA: HABITS})
+    sealed = store._database.get(b"v" + ANNA)
+    assert sealed
+    store.erase(ANNA)
+    assert sealed not in everything_in(tmp_path)
+    store._database[b"v" + ANNA] = sealed  # as a copy from before would have it
+    assert dict(store.visitors()) == {BERTA: HABITS}
+    store.commit({}, {}, {}, {}, {ANNA: HABITS})  # she came back, under a new key
+    assert dict(store.visitors()) == {ANNA: HABITS, BERTA: HABITS}
+    store.commit({}, {}, {}, {}, {ANNA: None, BERTA: None})
+    assert list(store.visitors()) == []
+    store.close()
+
+
+def test_a_store_from_before_visitors_were_sealed_is_read_and_holds_none_in_the_clear_any_more(tmp_path: Path) -> None:
+    store = ItemStore.open(tmp_path, Memory(8, 8))
+    store._database[b"format"] = bytes((1,))
+    for owner in (ANNA, BERTA):
+        store._database[b"v" + owner] = HABITS
+    store._database.flush()
+    assert b"she comes" in everything_in(tmp_path)
+    store.close()
+    store = ItemStore.open(tmp_path, Memory(8, 8))
+    assert dict(store.visitors()) == {ANNA: HABITS, BERTA: HABITS}
+    assert b"she comes" not in everything_in(tmp_path)
+    store.close()
+
+
+def test_a_visitor_whom_a_newer_version_wrote_is_refused_not_dropped(tmp_path: Path) -> None:
+    store = ItemStore.open(tmp_path, Memory(8, 8))
+    for owner in (ANNA, BERTA):
+        store.commit({}, {}, {}, {}, {ANNA: HABITS})
+        store._database[b"v" + owner] = bytes((2,)) + bytes(40)
+        with pytest.raises(StoreRefused):
+            list(store.visitors())
     store.close()

@@ -182,7 +182,7 @@ KINDS = {
     "shard-manifest": ("shards/*/MANIFEST-*", "a shard's manifest"),
     "shard-current": ("shards/*/CURRENT", "a shard's CURRENT"),
     "shard-options": ("shards/*/OPTIONS-*", "a shard's options file"),
-    "keys": ("keys/*/*", "a file of a key store"),
+    "keys": ("keys/[0-9]*/*", "a file of a shard's key store"),
     "keyring": ("keyring", "the key ring"),
     "identity": ("identity.json", "the identity record"),
     "made": ("made/*", "the note that a shard was made"),
