@@ -6,7 +6,6 @@ import heapq
 import json
 import multiprocessing
 import shutil
-import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ import msgspec
 from config.settings import Settings
 from flows import worker_doors as doors
 from flows.catalog import load
+from flows.worker_place import free_addresses
 from flows.worker_process import spare_the_collector
 from flows.worker_rules import rules_of
 from operators import dataflow
@@ -218,15 +218,6 @@ def _cluster(plan: Replay) -> None:
         worker.join()
     if any(worker.exitcode for worker in workers):
         raise RuntimeError("a replay worker failed; what it said is above. Nothing was written.")
-
-
-def free_addresses(count: int) -> list[str]:
-    """Addresses on loopback for a cluster on this machine."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
 
 
 class SortedRuns:

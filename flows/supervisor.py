@@ -24,11 +24,10 @@ from config.settings import Settings
 from connectors import log as embedded
 from flows import worker_doors as doors
 from flows.catalog import load
-from flows.cli_replay import free_addresses
 from flows.published_models import FOLDER as MODELS
 from flows.supervisor_health import Health
 from flows.supervisor_start import Plan, await_topics, plan
-from flows.worker import Place, lowest_told
+from flows.worker_place import Place, free_addresses, lowest_told
 from flows.worker_process import settings_for
 from operators.program import choices
 from state.identity import Ownership

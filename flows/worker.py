@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -20,6 +19,7 @@ from config.settings import Settings
 from flows import worker_doors as doors
 from flows.catalog import Catalog, load
 from flows.published_models import FOLDER as MODELS
+from flows.worker_place import Place, lowest_told
 from flows.worker_process import METRICS_BEATS, Beat, prepare, settings_for, told_by_supervisor
 from flows.worker_rules import rules_of
 from flows.worker_stops import stopped_flows
@@ -46,16 +46,6 @@ log = logging.getLogger("impuls.worker")
 ENDS_BEATS, COMMIT_BEATS = 3, 5
 DAY_MS = 86_400_000
 FULL_PAUSE_SECONDS, FULL_TOLD_SECONDS = 0.2, 30.0
-
-
-class Place(msgspec.Struct, frozen=True):
-    """Where a worker stands in its cluster, and where its sources start."""
-
-    process: int
-    processes: int
-    addresses: list[str]
-    starts: list[tuple[str, int, int, int]]  # topic, partition, lowest watermark, reached
-    origins: list[tuple[str, int, int]]  # topic, partition, where the first start began
 
 
 class Worker:
@@ -280,23 +270,6 @@ class Worker:
         lowest = lowest_told(self._settings.data_dir, self._place.processes)
         if self._place.process == 0 and lowest:
             self._reader.commit(lowest)
-
-
-def lowest_told(data_dir: Path, processes: int) -> dict[TopicPartition, int]:
-    """The lowest watermark that all workers have told of; empty until all have."""
-    lowest: dict[TopicPartition, int] = {}
-    told: list[Mapping[str, Any]] = []
-    for process in range(processes):
-        status = Beat(data_dir, f"worker-{process}").read()
-        if status is None:
-            return {}
-        told.append(status)
-    for each in told:
-        for name, offset in each["watermarks"].items():
-            topic, partition = name.rsplit("/", 1)
-            tp = TopicPartition(topic, int(partition))
-            lowest[tp] = min(offset, lowest.get(tp, offset))
-    return lowest
 
 
 def main() -> None:

@@ -3,67 +3,74 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import NamedTuple
 
 import typer
 
-from config import ConfigError
-from flows.catalog import CatalogError
-from flows.cli import (
-    choosing,
-    dead_letters,
-    explaining,
-    exporting,
-    flow_commands,
-    imports,
-    precompute,
-    reading,
-    report,
-    running,
-    simulating,
-    webhooks,
-)
-from flows.imports import ImportFault
-from flows.supervisor_edits import ParkedNowhere
-from operators.shard import SourceGap
-from state.records import LogError
-from state.store_errors import StoreError
+HELP = "Event-driven marketing automation: events in, the right message out, in milliseconds, nothing lost."
 
-app = typer.Typer(
-    name="impuls",
-    help="Event-driven marketing automation: events in, the right message out, in milliseconds, nothing lost.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command()(running.check)
-app.command()(running.run)
-app.command()(running.serve)
-app.command()(running.replay)
-app.command("import")(imports.import_)
-app.command()(flow_commands.flows)
-app.command()(simulating.simulate)
-app.command()(explaining.explain)
-app.command()(reading.customer)
-app.command()(reading.decisions)
-app.command()(reading.status)
-app.command()(precompute.precompute)
-app.command()(report.report)
-app.command()(exporting.export)
-app.command()(webhooks.webhook_secrets)
-app.add_typer(choosing.app, name="choices")
-app.add_typer(dead_letters.app, name="dead-letters")
+
+class Place(NamedTuple):
+    """The module of a command and what it is called there; a group of commands is a Typer of its own."""
+
+    module: str
+    function: str
+
+
+COMMANDS = {
+    "check": Place("running", "check"),
+    "run": Place("running", "run"),
+    "serve": Place("running", "serve"),
+    "replay": Place("replaying", "replay"),
+    "import": Place("imports", "import_"),
+    "flows": Place("flow_commands", "flows"),
+    "simulate": Place("simulating", "simulate"),
+    "explain": Place("explaining", "explain"),
+    "customer": Place("reading", "customer"),
+    "decisions": Place("reading", "decisions"),
+    "status": Place("reading", "status"),
+    "precompute": Place("precompute", "precompute"),
+    "report": Place("report", "report"),
+    "export": Place("exporting", "export"),
+    "webhook-secrets": Place("webhooks", "webhook_secrets"),
+    "choices": Place("choosing", "app"),
+    "dead-letters": Place("dead_letters", "app"),
+}
+
+
+def app_for(called: str = "") -> typer.Typer:
+    """With the command that is called, and all where none is: to import what every command needs takes a second."""
+    app = typer.Typer(
+        name="impuls",
+        help=HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(lambda: None)  # or Typer would take a single command for the whole
+    for name in [called] if called in COMMANDS else COMMANDS:
+        place = COMMANDS[name]
+        found = getattr(import_module(f"flows.cli.{place.module}"), place.function)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
+    return app
 
 
 def main() -> None:
     """Run a command and end the process."""
     try:
-        app(standalone_mode=True)
-    except (ConfigError, CatalogError, ImportFault, ParkedNowhere) as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-    except (StoreError, LogError, SourceGap, OSError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        sys.exit(1)
+        app_for(sys.argv[1] if len(sys.argv) > 1 else "")()
     except KeyboardInterrupt:
         sys.exit(1)
+    except Exception as error:
+        from flows.cli.endings import code_of
+
+        code = code_of(error)
+        if code is None:
+            raise
+        print(error if code == 2 else f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(code)

@@ -1,27 +1,19 @@
-"""The commands that do the work: check, run, serve, replay."""
+"""The commands of a deployment: check, run, serve."""
 
 from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace as altered
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from config import ConfigError, Settings, load, show
-from config.faults import Unfit
-from config.values import duration_ms
 from flows.catalog import Catalog, CatalogError
 from flows.catalog import load as load_catalog
-from flows.cli.comparing import replay_both
-from flows.cli.options import Config, Json, settings_of
-from flows.cli.progress import Bar
+from flows.cli.options import Config, settings_of
 from flows.cli.readiness import text_lengths, what_is_missing
 from flows.cli.resting import parked
-from flows.cli_replay import BATCH_SIZE, Replay, secret_for
-from flows.cli_replay import replay as play
 from flows.supervisor import PARTS, Part, Supervisor
 from flows.supervisor_edits import ParkedNowhere, forms, left_behind
 
@@ -90,55 +82,3 @@ def run(
 def serve(config: Config = None) -> None:
     """Run the HTTP doors only; the same as `run --only serve`."""
     run(config, 1, 1, "serve")
-
-
-def replay(
-    files: Annotated[list[Path], typer.Argument(help="JSON lines, plain or .gz.", exists=True, dir_okay=False)],
-    out: Annotated[Path, typer.Option(help="The folder for decisions.jsonl; what is there is replaced.")],
-    config: Config = None,
-    flows: Annotated[str | None, typer.Option(help="Another module of flows.")] = None,
-    play_out: Annotated[str, typer.Option(help="How long parked waits run on after the last event: 30d.")] = "0d",
-    send: Annotated[
-        bool, typer.Option("--send", help="Send the messages, by way of the log and its couriers.")
-    ] = False,
-    workers: Annotated[int, typer.Option(min=1)] = 1,
-    batch_size: Annotated[int, typer.Option(min=1)] = BATCH_SIZE,
-    models: Annotated[
-        Path | None, typer.Option(help="A folder of published models, such as data_dir/models: the newest is asked.")
-    ] = None,
-    compare: Annotated[
-        str | None, typer.Option(help="A module of flows to play beside these: who gains, loses, gets another message.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Replay events through the flows on the replay clock: decisions, and nothing sent."""
-    settings = settings_of(config)
-    if flows:
-        settings = altered(settings, flows=flows)
-    try:
-        ahead = 0 if play_out.strip() in ("0", "0d") else duration_ms(play_out)
-    except Unfit as error:
-        raise typer.BadParameter(str(error), param_hint="--play-out") from None
-    configured = config is not None or Path("impuls.toml").is_file() or "IMPULS_CONFIG" in os.environ
-    load_catalog(settings.flows, models)
-    plan = Replay(
-        files=tuple(files),
-        out=out,
-        settings=settings,
-        secret=secret_for(settings, configured=configured),
-        play_out=ahead,
-        workers=workers,
-        batch_size=batch_size,
-        sends=send,
-        models=models,
-    )
-    if compare is not None:
-        replay_both(plan, compare, as_json=as_json)
-        return
-    with Bar("events") as bar:
-        played = play(plan, bar.at)
-    print(
-        f"{played.events} events, {played.decisions} decisions, {played.dead_letters} dead letters: "
-        f"{out / 'decisions.jsonl'}",
-        file=sys.stderr,
-    )

@@ -8,11 +8,11 @@ who did so far, which a model must beat to be worth anything.  River's ADWIN wat
 from __future__ import annotations
 
 import logging
+from functools import cached_property
 from math import sqrt
 from typing import Any, Literal
 
 import msgspec
-from river.drift import ADWIN
 
 from operators.propensity.forecasts import Forecasts
 from operators.propensity.linear import Linear, log_loss, logistic
@@ -50,8 +50,13 @@ class Standing(msgspec.Struct, kw_only=True):
 class Contest:
     def __init__(self, standing: Standing) -> None:
         self.standing = standing
+
+    @cached_property
+    def _watch(self) -> dict[Target, Any]:
+        from river.drift import ADWIN  # here, since it takes two seconds to import, and there may be nothing to judge
+
         make: Any = ADWIN  # which River left untyped
-        self._watch = {"buys": make(_DRIFT), "stays_away": make(_DRIFT)}
+        return {"buys": make(_DRIFT), "stays_away": make(_DRIFT)}
 
     def score(self, target: Target) -> Score:
         return self.standing.buys if target == "buys" else self.standing.stays_away

@@ -1,0 +1,21 @@
+"""Which errors are known, and how a command ends by them.  Read only when one ends so."""
+
+from __future__ import annotations
+
+from config import ConfigError
+from flows.catalog import CatalogError
+from flows.imports import ImportFault
+from flows.supervisor_edits import ParkedNowhere
+from operators.shard import SourceGap
+from state.records import LogError
+from state.store_errors import StoreError
+
+_CALLERS = (ConfigError, CatalogError, ImportFault, ParkedNowhere)
+_FAILED = (StoreError, LogError, SourceGap, OSError)
+
+
+def code_of(error: Exception) -> int | None:
+    """None for what nobody foresaw: then a traceback says more."""
+    if isinstance(error, _CALLERS):
+        return 2
+    return 1 if isinstance(error, _FAILED) else None
