@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,17 +30,20 @@ class Catalog:
 def load(module: str, models: Path | None = None) -> Catalog:
     """The flows in `module.FLOWS`, the windows in `module.WINDOWS`, and the folder `templates` beside the module.
 
+    The module is installed, or lies in the working directory, which the script `impuls` would not search by itself.
     `models` is the folder of published models: its newest is what flows ask, as long as they are loaded, and the
     shares in it are those that choices draw by.
     Raises `CatalogError`.
     """
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)  # last, so that a file there hides no package of ours
     try:
         found = importlib.import_module(module)
     except FlowError as error:
         raise CatalogError(str(error)) from error
     except ImportError as error:
         raise CatalogError(
-            f'flows = "{module}": {error}. Name a module that Python can import, such as "flows".'
+            f'flows = "{module}": {error}. Name a module that is installed or lies in {here}, such as "flows".'
         ) from error
     except Exception as error:
         raise CatalogError(

@@ -26,22 +26,18 @@ import msgspec
 from config.settings import Settings
 from flows import worker_doors as doors
 from flows.demo_mail import Inbox
-from flows.demo_shop import DAY, HOUR, Happening, Shop
+from flows.demo_shop import DAY, HOUR, PERIOD, SEED, START, Happening, Shop
 from flows.supervisor_health import read_beat
 from flows.worker_process import settings_for
 from state import decisions
 from state.decisions import Decision
-from state.instants import parse_instant
 from state.messages import Delivery
 from state.recommendations import TOPIC, Recommendation
 from state.records import TopicPartition
 
 FOLDER = Path(".local/demo")
-SEED = 7
 VISITORS = 1_500
 PACE = 500  # events a second
-START = parse_instant("2026-03-02T07:00:00Z")
-PERIOD = 10 * DAY
 QUIET_SECONDS = 1.5
 READY_SECONDS_MAX, SETTLE_SECONDS_MAX, DRAIN_SECONDS_MAX = 90.0, 60.0, 60.0
 LINES_SHOWN = 8

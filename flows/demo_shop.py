@@ -1,17 +1,25 @@
-"""A made-up shop's visitors: a seeded stream of events, in order of time."""
+"""A made-up shop's visitors: a seeded stream of events, in order of time.
+
+`python -m flows.demo_shop 300 > history.jsonl` writes ten days of so many visitors, to try flows on.
+"""
 
 from __future__ import annotations
 
 import heapq
+import json
 import random
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from state.instants import format_instant
+from state.instants import format_instant, parse_instant
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+SEED = 7
+START = parse_instant("2026-03-02T07:00:00Z")
+PERIOD = 10 * DAY
 
 _NAMES = [
     "Anna",
@@ -132,3 +140,8 @@ def _product(thing: tuple[str, str, int, str]) -> dict[str, Any]:
         "category": category,
         "url": f"https://shop.example/{product_id}",
     }
+
+
+if __name__ == "__main__":
+    for each in Shop(SEED, int(sys.argv[1]), START, PERIOD).events():
+        print(json.dumps(each.event))
