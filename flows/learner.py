@@ -20,7 +20,9 @@ from operators.host import Stop
 from operators.recommender.lessons import Lessons
 from operators.recommender.model import STATE, CoVisitation
 from operators.recommender.shelf import Shelf
+from state.claims import CLAIMS, is_nobody, named
 from state.decode import Decoder, Rejected
+from state.events import Event
 from state.ids import Ids
 from state.item_store import ItemStore
 from state.records import LogError, Record, TopicPartition
@@ -104,9 +106,20 @@ class Learner:
             return  # the workers set it aside and say so
         who = self._ids.customer(event.customer.encode())
         new = record.offset >= self._learnt_to.get(tp, 0)
+        if new and type(event) in CLAIMS:
+            self._become(who, event)
+        who = self._foretelling.whose(who)
         self._lessons.take(who, event, learn=new)
         if new:
             self._foretelling.take(tp, who, event)
+
+    def _become(self, who: bytes, event: Event) -> None:
+        """Where she says who she is, what she did before was hers."""
+        anonymous = named(event)
+        if anonymous and not is_nobody(anonymous) and not is_nobody(event.customer):
+            was = self._ids.customer(anonymous.encode())
+            if self._foretelling.become(who, was, event.at):
+                self._lessons.join(who, was)
 
     # -- where it stands
 

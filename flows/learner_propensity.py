@@ -46,6 +46,13 @@ class Foretelling:
         before = self._reached.get(tp, (0, 0.0))[0]
         self._reached[tp] = max(before, event.at), time.monotonic()
 
+    def whose(self, who: bytes) -> bytes:
+        return self._lessons.visitors.whose(who)
+
+    def become(self, who: bytes, was: bytes, at: int) -> bool:
+        """She says that this visitor was she all along; whether that is heard."""
+        return self._lessons.become(who, was, at)
+
     def pass_time(self) -> None:
         """Event time has passed as far as every topic was read that still gives something."""
         since = time.monotonic() - RECENT_SECONDS

@@ -17,7 +17,7 @@ from operators.observe import ALL, DEVICES_MAX, SUPPRESSED_MAX
 from operators.program import Program
 from state import customer as customers
 from state.aliases import Link
-from state.customer import EARLY_RESULTS_MAX, RECENT_IDS_MAX, Consent, Customer, Traits
+from state.customer import EARLY_RESULTS_MAX, RECENT_IDS_MAX, Aside, Consent, Customer, Sent, Traits
 from state.events import Event
 from state.ids import EVENT_HASH_BYTES
 from state.messages import Delivery
@@ -179,19 +179,35 @@ def _interest(one: Interest, other: Interest) -> Interest:
 
 
 def _told(known: Customer, other: Customer) -> None:
-    names: Iterable[str] = {**known.told, **other.told}
-    known.told = {name: max(known.told.get(name, 0), other.told.get(name, 0)) for name in names}
+    known.told = _told_last(known.told, other.told)
+
+
+def _told_last(mine: dict[str, int], hers: dict[str, int]) -> dict[str, int]:
+    names: Iterable[str] = {**mine, **hers}
+    return {name: max(mine.get(name, 0), hers.get(name, 0)) for name in names}
 
 
 def _sent(known: Customer, other: Customer) -> None:
-    both = {each.message_id: each for each in (*other.sent, *known.sent)}
+    known.sent = _sent_last(known.sent, other.sent)
+
+
+def _sent_last(mine: list[Sent], hers: list[Sent]) -> list[Sent]:
+    both = {each.message_id: each for each in (*hers, *mine)}
     newest = sorted(both.values(), key=lambda each: (each.at, each.message_id))
-    known.sent = newest[-max(SENT_MAX, len(known.sent), len(other.sent)) :]
+    return newest[-max(SENT_MAX, len(mine), len(hers)) :]
 
 
 def _aside(known: Customer, other: Customer) -> None:
-    """A shadow goes on with what the known one's would have sent."""
-    known.aside = {**other.aside, **known.aside}
+    """What each shadow would have sent and drawn counts together, as what was sent and drawn does."""
+    both = {**other.aside, **known.aside}
+    for name in known.aside.keys() & other.aside.keys():
+        mine, hers = known.aside[name], other.aside[name]
+        both[name] = Aside(
+            sent=_sent_last(mine.sent, hers.sent),
+            told=_told_last(mine.told, hers.told),
+            arms={**hers.arms, **mine.arms},
+        )
+    known.aside = both
 
 
 def _arms(known: Customer, other: Customer) -> None:

@@ -11,20 +11,21 @@ from collections.abc import Callable
 
 import msgspec
 
+from operators.propensity import becoming
 from operators.propensity.contest import Contest, Standing, Target
 from operators.propensity.features import features
 from operators.propensity.forecasts import Forecasts
 from operators.propensity.habits import DAY_MS, HOUR_MS, VISIT_MS, fold, is_coming, value_of
 from operators.propensity.linear import Linear
 from operators.propensity.online import Amount, Chance
-from operators.propensity.visitors import NEVER, Question, Visitor, Visitors
+from operators.propensity.visitors import NEVER, QUESTIONS_MAX, Question, Visitor, Visitors
 from state import events as ev
 from state.events import Event
 
 BUYS_MS, STAYS_MS = 7 * DAY_MS, 60 * DAY_MS
+REMEMBERED_MS = 60 * DAY_MS  # who became whom, since it was said last
 AGES_MS = (VISIT_MS, DAY_MS, 7 * DAY_MS, 28 * DAY_MS)  # of an absence, when a question is put
 OnAnswer = Callable[[Target, Question, bool], None]
-QUESTIONS_MAX = 32  # open about one visitor.  Beyond it none is put: to drop old ones would drop those who come often
 _HOURS_FADE = 1e-4
 
 
@@ -77,6 +78,27 @@ class Lessons:
             self._mark_hour(at)
             # Within a visit only the end of it moves: to look too early is to look once more.
             self.visitors.look_at(who, visitor, _next_due(visitor))
+
+    def become(self, who: bytes, was: bytes, at: int) -> bool:
+        """She says that this visitor was she all along; whether that is heard."""
+        known, other = self.visitors.get(who), self.visitors.get(was)
+        if other is None:
+            return True
+        if known is None:
+            # Who is not learnt from gives no answers to what was asked about her other id.
+            self.visitors.forget(was)
+            return True
+        if who == was or known.of or not becoming.may_become(other, who):
+            return False
+        for each in (known, other):
+            if each.due < at:
+                self._settle(each, at - 1)
+        becoming.join(known, other)
+        known.known, other.of = True, who
+        self.visitors.look_at(was, other, at + REMEMBERED_MS)
+        due = _next_due(known)
+        self.visitors.look_at(who, known, due if due != NEVER else at + REMEMBERED_MS)
+        return True
 
     def pass_time(self, clock: int) -> None:
         """All that happened up to this moment (ms, event time) was taken: what did not come by now did not come."""
@@ -167,6 +189,6 @@ class Lessons:
 def _next_due(visitor: Visitor) -> int:
     dues = [question.at + BUYS_MS for question in visitor.questions if not question.told_buys]
     dues += [question.at + STAYS_MS for question in visitor.questions if not question.told_stays]
-    if visitor.asked < len(AGES_MS):
+    if visitor.habits.visits and visitor.asked < len(AGES_MS):
         dues.append(visitor.habits.last_at + AGES_MS[visitor.asked])
     return min(dues, default=NEVER)

@@ -15,6 +15,7 @@ import msgspec
 from operators.propensity.habits import Habits
 
 VISITORS_MAX = 100_000
+QUESTIONS_MAX = 32  # open about one visitor.  Beyond it none is put: to drop old ones would drop those who come often
 _HASHES = 1 << 32
 NEVER = 1 << 62
 
@@ -31,12 +32,18 @@ class Question(msgspec.Struct, array_like=True):
 
 
 class Visitor(msgspec.Struct, array_like=True):
-    """One visitor.  `asked`: at how many ages of her present absence a question was put; `due`: her next moment."""
+    """One visitor.  `asked`: at how many ages of her present absence a question was put; `due`: her next moment.
+
+    `of`: who she turned out to be, where she was anonymous; `claims`, how many said that they are her.
+    """
 
     habits: Habits
     questions: list[Question] = []
     asked: int = 0
     due: int = NEVER
+    of: bytes = b""
+    claims: int = 0
+    known: bool = False  # she said who she is: nobody else becomes her
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -67,6 +74,11 @@ class Visitors:
             visitor = self._all[who] = Visitor(Habits())
         self._changed.add(who)
         return visitor
+
+    def whose(self, who: bytes) -> bytes:
+        """Who this visitor turned out to be, as far as that is remembered."""
+        visitor = self._all.get(who)
+        return visitor.of if visitor is not None and visitor.of else who
 
     def look_at(self, who: bytes, visitor: Visitor, due: int) -> None:
         if due != visitor.due:

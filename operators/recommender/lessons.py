@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 from operators.recommender.model import CoVisitation
 from operators.recommender.shelf import Shelf
-from operators.recommender.visits import Visit
+from operators.recommender.visits import Visit, joined
 from state import events as ev
 from state.events import Event
 from state.recommendations import ItemFacts
@@ -42,6 +42,13 @@ class Lessons:
                 for line in event.products[:LINES_MAX]:
                     self._describe(line.product_id, line, event.at)
                     self._see(who, line, event.at, ORDER, learn)
+
+    def join(self, who: bytes, was: bytes) -> None:
+        """Two visitors turned out to be one."""
+        other = self._visits.pop(was, None)
+        if other is not None:
+            mine = self._visits.get(who)
+            self._visits[who] = other if mine is None else joined(mine, other)
 
     def _see(self, who: bytes, said: ev.ProductEvent | ev.OrderLine, at: int, weight: float, learn: bool) -> None:
         visit = self._visit(who)

@@ -68,6 +68,23 @@ class Visit(msgspec.Struct, array_like=True):
         return True
 
 
+def joined(one: Visit, other: Visit) -> Visit:
+    """As if one visitor had come to what the later one saw after all that the earlier one saw."""
+    early, late = sorted((one, other), key=lambda each: each.at)
+    seen = dict(early.seen)
+    for product, hers in late.seen.items():
+        before = seen.pop(product, None)
+        now = seen[product] = Seen(
+            hers.first + early.count, hers.last + early.count, hers.times, hers.weight, hers.taught
+        )
+        if before is not None:
+            now.first, now.times = before.first, now.times + before.times
+            now.weight, now.taught = max(now.weight, before.weight), now.taught + before.taught
+    kept = dict(list(seen.items())[-MEMORY:])
+    spent = late.spent + early.spent * 0.5 ** ((late.at - early.at) / DAY_MS)
+    return Visit(kept, early.count + late.count, late.at, spent)
+
+
 def lessons(visit: Visit, product: str, weight: float) -> list[tuple[str, float]]:
     """Which products she came from to this one, and how much that counts; before the visit has seen it."""
     mine = visit.seen.get(product)

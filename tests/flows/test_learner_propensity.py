@@ -13,7 +13,8 @@ from operators.propensity.habits import HOUR_MS
 from state.item_store import ItemStore
 from state.records import TopicPartition
 from state.rocks import Memory
-from tests.operators.propensity.shops import LEFT_A_CART, LOOKED, T0, shop
+from tests.operators.propensity.shops import LEFT_A_CART, LOOKED, T0, shop, view
+from tests.state.stores import everything_in
 
 TP = TopicPartition("clickstream", 0)
 
@@ -55,3 +56,18 @@ def test_a_damaged_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "propensity-7.json").write_bytes(b"{")
     with pytest.raises(ModelUnreadable, match=r"propensity-7\.json"):
         newest(tmp_path)
+
+
+def test_who_became_whom_outlasts_a_restart_and_no_file_says_it_in_the_clear(tmp_path: Path) -> None:
+    her, phone = b"k" * 16, b"p" * 16
+    store = ItemStore.open(tmp_path, Memory(8, 8))
+    foretelling = Foretelling(store, tmp_path, "PLN")
+    foretelling.take(TP, phone, view(T0))
+    assert foretelling.become(her, phone, T0 + 1)
+    save(foretelling, store)
+    store.close()
+    store = ItemStore.open(tmp_path, Memory(8, 8))
+    again = Foretelling(store, tmp_path, "PLN")
+    assert (again.whose(phone), again.whose(her)) == (her, her)
+    assert phone + her not in everything_in(tmp_path)
+    store.close()

@@ -243,3 +243,22 @@ def test_the_newest_event_ids_of_both_are_remembered(marks: list[int], chance: R
     assert len(found.recent) <= 8 * 256
     for recent in newest:
         assert all(found.has_seen(recent[at : at + 8]) for at in range(0, len(recent), 8))
+
+
+def test_what_a_shadow_would_have_sent_to_either_id_counts_together() -> None:
+    known, other = Customer(id="k"), Customer(id="a")
+    known.aside = {
+        "s": Aside([Sent(5, "m1")], {"hello": 5, "bye": 1}, {"x": Assigned("mine", 0.5, 1)}),
+        "mine": Aside(told={"hello": 1}),
+    }
+    other.aside = {
+        "s": Aside(
+            [Sent(3, "m0")], {"hello": 3, "bye": 4}, {"x": Assigned("hers", 0.5, 1), "y": Assigned("b", 1.0, 2)}
+        ),
+        "hers": Aside(told={"hello": 2}),
+    }
+    both = merged(known, other).aside
+    assert [each.message_id for each in both["s"].sent] == ["m0", "m1"]
+    assert both["s"].told == {"hello": 5, "bye": 4}
+    assert {name: arm.arm for name, arm in both["s"].arms.items()} == {"x": "mine", "y": "b"}
+    assert (both["mine"], both["hers"]) == (known.aside["mine"], other.aside["hers"])

@@ -8,7 +8,7 @@ from operators.recommender.choosing import best
 from operators.recommender.lessons import Lessons
 from operators.recommender.model import CoVisitation
 from operators.recommender.shelf import Shelf
-from operators.recommender.visits import Visit
+from operators.recommender.visits import MEMORY, Visit, joined
 from state import events as ev
 from state.money import Money
 from state.recommendations import ItemFacts
@@ -75,6 +75,25 @@ def test_visitors_do_not_mix() -> None:
     teach.take(ANNA, viewed("shoes"))
     teach.take(BERTA, viewed("hat", 2))
     assert shelf.get("shoes") is None or not shelf.get("shoes").after  # type: ignore[union-attr]
+
+
+def test_what_a_visitor_saw_before_she_said_who_she_is_leads_to_what_she_sees_then() -> None:
+    teach, model, _ = lessons()
+    teach.take(BERTA, viewed("hat"))
+    teach.take(ANNA, viewed("shoes", 2))
+    teach.join(ANNA, BERTA)
+    teach.take(ANNA, viewed("laces", 3))
+    assert set(names(model, "shoes", "hat")) == {"laces"}
+    assert "laces" in names(model, "hat")
+
+
+def test_two_visits_are_put_together_as_if_one_visitor_had_made_them() -> None:
+    one, other, both = Visit(), Visit(), Visit()
+    for at in range(50):
+        mine = one if at < 25 else other
+        for visit in (mine, both):
+            visit.see(f"p{at * 7 % MEMORY}", at, 1.0 + at % 3)
+    assert joined(other, one) == joined(one, other) == both
 
 
 def test_the_products_of_an_order_lead_to_each_other() -> None:
