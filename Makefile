@@ -1,5 +1,5 @@
 # Everything a contributor types. `make demo` and `make test` need only CPython 3.11 or 3.12, make and a package index.
-.PHONY: help venv demo test check kafka kafka-stop bench bench-quick bench-scale bench-measuring prove lock
+.PHONY: help venv demo test test-long check kafka kafka-stop bench bench-quick bench-scale bench-measuring prove lock
 .DEFAULT_GOAL := help
 
 PYTHON := .venv/bin/python
@@ -11,6 +11,7 @@ ARGS ?=
 help:
 	@echo 'make demo                   a shop'"'"'s day in under a minute: embedded log, real SMTP, a summary'
 	@echo 'make test [ARGS="-k cart"]  everything that must pass; real Kafka when Java 17 and Maven are here'
+	@echo 'make test-long              what takes a minute a test: kills on Kafka, damaged shards, Spark; `.ci/run` runs it too'
 	@echo 'make check                  ruff, mypy --strict, layout: what a commit must pass'
 	@echo 'make kafka, kafka-stop      a real single-node Kafka on 127.0.0.1:19092, data under .local/'
 	@echo 'make bench                  the short suite, peers included; a report and RESULT {json}'
@@ -21,6 +22,7 @@ help:
 	@echo 'make bench-propensity DATA=FILE   how well purchases and absences are foretold; RESULT {json}'
 	@echo 'make bench-bandits          regret on Hillstrom, off-policy evaluation on Open Bandit; IMPULS_DATA=folder'
 	@echo 'make prove KILLS=n SEED=s   kills under work and every other fault; ends with RESULT {json}'
+	@echo 'make docs                   the reference from docstrings, as pages in .local/reference'
 	@echo 'make lock                   write requirements.lock anew from pyproject.toml'
 
 venv:
@@ -31,6 +33,9 @@ demo: venv
 
 test: venv
 	$(PYTHON) -m pytest $(ARGS)
+
+test-long: venv
+	$(PYTHON) -m pytest -m long $(ARGS)
 
 check: venv
 	$(PYTHON) -m ruff check .
@@ -70,6 +75,15 @@ bench-bandits: venv
 
 prove: venv
 	@$(PYTHON) -m benchmarks.prove --kills $(KILLS) --seed $(SEED)
+
+# What those write who write flows, and what those read who read decisions.
+REFERENCE := operators.flow operators.windows operators.simulate flows.messages state.events state.carts state.orders \
+	state.catalogue state.customer state.decisions state.messages config.settings
+
+.PHONY: docs
+docs: venv
+	@$(PYTHON) -m pdoc --output-directory .local/reference $(REFERENCE)
+	@echo 'Open .local/reference/index.html'
 
 # One file for both Pythons and every platform, without an index address. LOCK_ARGS=--upgrade takes newer versions.
 lock: venv

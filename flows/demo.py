@@ -36,7 +36,7 @@ from state.recommendations import TOPIC, Recommendation
 from state.records import TopicPartition
 
 FOLDER = Path(".local/demo")
-VISITORS = 1_500
+VISITORS = 1_200
 PACE = 500  # events a second
 QUIET_SECONDS = 1.5
 READY_SECONDS_MAX, SETTLE_SECONDS_MAX, DRAIN_SECONDS_MAX = 90.0, 60.0, 60.0

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.brokers import Broker, running_broker, what_kafka_lacks
 
-settings.register_profile("short", max_examples=200, deadline=None, print_blob=True)
+settings.register_profile("short", max_examples=100, deadline=None, print_blob=True)
 settings.register_profile(
     "long", max_examples=5_000, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
 )

@@ -23,7 +23,9 @@ AGAIN = "Importing again does no harm: what comes twice counts once."
 
 
 def import_(
-    format: Annotated[str | None, typer.Argument(metavar="FORMAT")] = None,
+    format: Annotated[
+        str | None, typer.Argument(metavar="FORMAT", help="Which data set it is; --list has all.")
+    ] = None,
     files: Annotated[
         list[str] | None, typer.Argument(metavar="FILE…", help="Files, .gz too; - is standard input.")
     ] = None,

@@ -29,8 +29,8 @@ def replay(
     send: Annotated[
         bool, typer.Option("--send", help="Send the messages, by way of the log and its couriers.")
     ] = False,
-    workers: Annotated[int, typer.Option(min=1)] = 1,
-    batch_size: Annotated[int, typer.Option(min=1)] = BATCH_SIZE,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; what is decided does not depend on it.")] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, help="Events read at once; nor on this.")] = BATCH_SIZE,
     models: Annotated[
         Path | None, typer.Option(help="A folder of published models, such as data_dir/models: the newest is asked.")
     ] = None,

@@ -16,6 +16,7 @@ SAMPLE = ("cut-shards", "smtp-drop")
 SEED = 11
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)  # of a machine that has other work; alone it takes half a minute
 @pytest.mark.skipif(sys.platform != "linux", reason="the proofs find their children in /proc, which is Linux's")
 def test_shards_that_lost_their_tails_and_mails_taken_in_silence_change_no_decision(tmp_path: Path) -> None:

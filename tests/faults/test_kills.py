@@ -43,6 +43,7 @@ def test_on_the_embedded_log_kills_and_a_shard_put_back_change_no_decision_and_n
     assert proof.shards_put_back
 
 
+@pytest.mark.long
 def test_on_kafka_kills_and_a_shard_put_back_change_no_decision_and_no_mail(tmp_path: Path, own_broker: str) -> None:
     proof = proven(tmp_path, Plan("kafka", "replay", shards=8, partitions=4, servers=own_broker))
     assert proof.verdict.broken == []

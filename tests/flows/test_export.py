@@ -152,6 +152,7 @@ session.stop()
 """
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_spark_reads_what_was_written(shop: Path) -> None:
     if shutil.which("java") is None:
