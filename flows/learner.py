@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from itertools import count
+from itertools import count, cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 
@@ -28,6 +30,7 @@ from state.item_store import ItemStore
 from state.records import LogError, Record, TopicPartition
 from state.rocks import Memory
 from state.secret import load_or_make
+from state.store_errors import StoreError
 
 log = logging.getLogger("impuls.learner")
 
@@ -37,6 +40,7 @@ VISIT_MS = 30 * 60_000
 LOOK_BACK_RECORDS_MAX = 50_000
 DISCOVER_SECONDS = 10.0
 BEAT_SECONDS = 1.0
+ERASE_SECONDS = 2.0  # between two shards that are asked whose keys were destroyed
 SAVED_AT = "saved_at"
 
 
@@ -56,7 +60,8 @@ class Learner:
         self._reader = doors.open_reader(settings, f"{settings.kafka.group}-learner")
         self._learnt_to = self._store.watermarks()
         self._positions: dict[TopicPartition, int] = {}
-        self._save_at = self._discover_at = self._beat_at = 0.0
+        self._save_at = self._discover_at = self._beat_at = self._erase_at = 0.0
+        self._shards = cycle(range(settings.shards))
         self._beats = count()
         self._beat = Beat(settings.data_dir, "learner")
         self._started_ms = round(time.time() * 1000)
@@ -88,6 +93,9 @@ class Learner:
         if now >= self._beat_at:
             self._tell()
             self._beat_at = now + BEAT_SECONDS
+        if now >= self._erase_at:
+            self._erase()
+            self._erase_at = time.monotonic() + ERASE_SECONDS
         if now >= self._discover_at:
             self._discover()
         return found
@@ -120,6 +128,18 @@ class Learner:
             was = self._ids.customer(anonymous.encode())
             if self._foretelling.become(who, was, event.at):
                 self._lessons.join(who, was)
+
+    def _erase(self) -> None:
+        """Whose key was destroyed in her shard, of her nothing is to be left here either."""
+        with TemporaryDirectory(prefix="impuls-erase-") as scratch:
+            try:
+                erased = self._store.erase_with(next(self._shards), Path(scratch))
+            except StoreError as error:
+                log.warning("keys not read", extra={"fact": str(error)})
+                return
+        for who in erased:
+            self._foretelling.forget(who)
+            self._lessons.forget(who)
 
     # -- where it stands
 

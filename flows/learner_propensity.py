@@ -46,6 +46,9 @@ class Foretelling:
         before = self._reached.get(tp, (0, 0.0))[0]
         self._reached[tp] = max(before, event.at), time.monotonic()
 
+    def forget(self, who: bytes) -> None:
+        self._lessons.visitors.forget(who)
+
     def whose(self, who: bytes) -> bytes:
         return self._lessons.visitors.whose(who)
 

@@ -22,7 +22,7 @@ from state.visitor_rows import VisitorRows, is_plain
 
 FORMAT = 2  # 1 had visitors in the clear
 FOLDER = "recommender"
-_ROW, _FACTS, _NOTE, _MARK, _VISITOR = b"r", b"f", b"n", b"w", b"v"
+_ROW, _FACTS, _NOTE, _MARK, _VISITOR, _ERASED = b"r", b"f", b"n", b"w", b"v", b"e"
 _FORMAT = b"format"
 _SEALED_AT_ONCE = 1_000
 _encode = msgspec.msgpack.Encoder().encode
@@ -130,6 +130,16 @@ class ItemStore:
         self._writing().destroy(who)
         del self._database[_VISITOR + who]
         compact_hard(self._database, [(_VISITOR + who, after_all(_VISITOR + who))], self.path)
+
+    def erase_with(self, shard: int, scratch: Path) -> list[bytes]:
+        """Erase whose keys were destroyed in a shard since this was asked last; who that is.  `scratch` is a folder."""
+        erased = []
+        for who, mark in self._writing().destroyed_in(shard, scratch):
+            if get(self._database, _ERASED + who, self.path) != mark:
+                self.erase(who)
+                self._database[_ERASED + who] = mark
+                erased.append(who)
+        return erased
 
     def refresh(self) -> None:
         """Reading beside the writer: see what it has written since."""

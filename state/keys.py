@@ -6,18 +6,23 @@ no longer be read.
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 
 from rocksdict import WriteBatch
 
 from state.codec import Key, new_key
+from state.ids import CUSTOMER_HASH_BYTES
 from state.keyring import KeyRing
-from state.rocks import Memory, compact_hard, get, open_database, write
+from state.rocks import Memory, compact_hard, get, open_database, scan, write
 from state.store_errors import StoreDamaged, StoreRefused
 
 CACHE_MAX = 16_384  # a key ready for use takes 3 KiB
 _CHECK = b"ring"  # something wrapped that every start unwraps; customers' hashes are longer
+_GONE = b"gone"  # and a customer's hash: her key was destroyed.  That is longer than a hash
+_MARK_BYTES = 8
 
 
 class KeyCache:
@@ -120,9 +125,19 @@ class KeyStore:
         write(self._database, batch, self._path)
 
     def destroy(self, owner: bytes) -> None:
-        """Erase a key; returns when no file of this store holds it any more, not even after a power cut."""
+        """Erase a key; returns when no file of this store holds it any more, not even after a power cut.
+
+        What is left is a mark, by which others hear of it who keep something of her under keys of their own.
+        """
         self.forget([owner])
+        self._database[_GONE + owner] = os.urandom(_MARK_BYTES)
         compact_hard(self._database, [(owner, owner + b"\0")], self._path)
+
+    def destroyed(self) -> Iterator[tuple[bytes, bytes]]:
+        """(customer, mark) of every key that was destroyed; each time it is another mark."""
+        for place, mark in scan(self._database, _GONE, _GONE, self._path):
+            if len(place) == len(_GONE) + CUSTOMER_HASH_BYTES:
+                yield place[len(_GONE) :], mark
 
     def sync(self) -> None:
         self._database.flush_wal(True)

@@ -29,7 +29,8 @@ class VisitorRows:
     def __init__(self, data_dir: Path, memory: Memory) -> None:
         """Raises `StoreRefused` when there are keys but no key ring, `StoreBusy` beside another learner."""
         ring = load_or_make(data_dir / "keyring", may_make=not (data_dir / "keys").exists())
-        path = data_dir / "keys" / FOLDER
+        self._folder, self._ring, self._memory = data_dir / "keys", ring, memory
+        path = self._folder / FOLDER
         for each in (path.parent, path):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._keys = KeyStore(path, ring, memory, KeyCache(KEYS_MAX), create=True)
@@ -56,6 +57,18 @@ class VisitorRows:
         """Delete the keys of these; see `KeyStore.forget`."""
         if visitors:
             self._keys.forget(list(visitors))
+
+    def destroyed_in(self, shard: int, scratch: Path) -> list[tuple[bytes, bytes]]:
+        """Whose keys were destroyed in a shard, and the marks that say so; read beside its worker."""
+        path = self._folder / f"{shard:03}"
+        if not (path / "CURRENT").exists():
+            return []
+        keys = KeyStore(path, self._ring, self._memory, KeyCache(1), secondary=scratch)
+        try:
+            keys.refresh()
+            return list(keys.destroyed())
+        finally:
+            keys.close()
 
     def destroy(self, who: bytes) -> None:
         """Returns when no file holds her key any more."""

@@ -43,6 +43,9 @@ class Lessons:
                     self._describe(line.product_id, line, event.at)
                     self._see(who, line, event.at, ORDER, learn)
 
+    def forget(self, who: bytes) -> None:
+        self._visits.pop(who, None)
+
     def join(self, who: bytes, was: bytes) -> None:
         """Two visitors turned out to be one."""
         other = self._visits.pop(was, None)

@@ -7,18 +7,26 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from config.load import load
+from flows import worker_doors as doors
+from flows.learner import Learner
+from operators.host import Stop
 from operators.recommender.decay import gain
 from operators.recommender.rows import from_bytes
+from state.ids import Ids
 from state.item_store import ItemStore
 from state.rocks import Memory
+from state.secret import load_or_make
 from tests.flows.commands import ROOT
 from tests.flows.deployments import Deployment, running, until
 from tests.flows.test_cli import MINUTE, ago, track
+from tests.state.stores import fill, opened
 
 
 def beat(deployment: Deployment) -> dict[str, Any]:
@@ -78,3 +86,38 @@ def test_it_runs_alone_and_ends_politely(tmp_path: Path) -> None:
         assert process.wait(30) == 0
     finally:
         process.kill()
+
+
+def test_whose_key_is_destroyed_in_her_shard_is_forgotten_by_the_learner_beside_it(tmp_path: Path) -> None:
+    config = tmp_path / "impuls.toml"
+    config.write_text(f'data_dir = "{tmp_path}/data"\nsecret_file = "{tmp_path}/secret"\nshards = 1\n')
+    settings = load(config, {})
+    doors.make_topics(settings)
+    ids = Ids(load_or_make(settings.secret_file))
+    anna, berta, phone = (ids.customer(name) for name in (b"anna", b"berta", b"phone"))
+    writer = doors.open_writer(settings)
+    for name, event in (
+        (b"phone", {**view("", "shoes", 9), "userId": None, "anonymousId": "phone"}),
+        (b"anna", {"type": "identify", "userId": "anna", "anonymousId": "phone", "timestamp": ago(8 * MINUTE)}),
+        (b"berta", view("berta", "shoes", 9)),
+    ):
+        assert writer.send("clickstream", name, json.dumps({"messageId": f"{name!r}", **event}).encode())
+    assert writer.flush(30)
+    writer.close()
+    stop = Stop()
+    learner = Learner(settings, stop)
+    with opened(settings.data_dir, 0, 1) as shard:
+        for each in (anna, phone, berta):
+            fill(shard, each)
+        running = threading.Thread(target=learner.run, daemon=True)
+        running.start()
+        whose = learner._foretelling.whose
+        assert until(lambda: whose(phone) == anna and learner._learnt_to)
+        shard.erase(anna)
+        shard.erase(phone)  # her other id goes with her
+        assert until(lambda: whose(phone) == phone)
+        stop.ask()
+        running.join(60)
+    store = ItemStore.open(settings.data_dir, Memory(8, 8))
+    assert [who for who, _ in store.visitors()] == [berta]
+    store.close()

@@ -12,7 +12,7 @@ from state.recommendations import ItemFacts
 from state.records import TopicPartition
 from state.rocks import Memory
 from state.store_errors import StoreBusy, StoreDamaged, StoreRefused
-from tests.state.stores import ANNA, BERTA, everything_in
+from tests.state.stores import ANNA, BERTA, everything_in, fill, opened
 
 SHOES = ItemFacts(name="Shoes", price=Money(9900, "PLN"), available=True, at=7)
 PLACE = TopicPartition("clickstream", 3)
@@ -112,4 +112,26 @@ def test_a_visitor_whom_a_newer_version_wrote_is_refused_not_dropped(tmp_path: P
         store._database[b"v" + owner] = bytes((2,)) + bytes(40)
         with pytest.raises(StoreRefused):
             list(store.visitors())
+    store.close()
+
+
+def test_whose_key_is_destroyed_in_her_shard_is_erased_here_once_each_time(tmp_path: Path) -> None:
+    store = ItemStore.open(tmp_path, Memory(8, 8))
+    store.commit({}, {}, {}, {}, {ANNA: HABITS, BERTA: HABITS})
+    sealed = store._database.get(b"v" + ANNA)
+    assert sealed
+    with opened(tmp_path) as shard:
+        fill(shard, ANNA)
+        fill(shard, BERTA)
+        assert store.erase_with(0, tmp_path / "scratch") == []
+        shard.erase(ANNA)
+        assert store.erase_with(0, tmp_path / "scratch") == [ANNA]
+        assert dict(store.visitors()) == {BERTA: HABITS}
+        assert sealed not in everything_in(tmp_path)
+        store.commit({}, {}, {}, {}, {ANNA: HABITS})  # she came back
+        fill(shard, ANNA)
+        assert store.erase_with(0, tmp_path / "scratch") == []
+        shard.erase(ANNA)
+        assert store.erase_with(0, tmp_path / "scratch") == [ANNA]
+        assert store.erase_with(1, tmp_path / "scratch") == []
     store.close()
