@@ -12,6 +12,7 @@ from flows.published_models import ModelUnreadable, newest
 from flows.published_shares import SharesFile
 from operators.faults import FlowError
 from operators.program import Program
+from operators.recommender.rules import NO_RULES, Rule, Rules
 
 
 class CatalogError(ValueError):
@@ -25,10 +26,12 @@ class Catalog:
     program: Program
     templates: Path
     follow: Callable[[], None] = lambda: None
+    rules: Rules = NO_RULES
 
 
 def load(module: str, models: Path | None = None) -> Catalog:
-    """The flows in `module.FLOWS`, the windows in `module.WINDOWS`, and the folder `templates` beside the module.
+    """The flows in `module.FLOWS`, the windows in `module.WINDOWS`, what the shop wants of its recommendations in
+    `module.RULES`, and the folder `templates` beside the module.
 
     The module is installed, or lies in the working directory, which the script `impuls` would not search by itself.
     `models` is the folder of published models: its newest is what flows ask, as long as they are loaded, and the
@@ -64,7 +67,17 @@ def load(module: str, models: Path | None = None) -> Catalog:
         )
     except (FlowError, ModelUnreadable) as error:
         raise CatalogError(str(error)) from error
-    return Catalog(program, Path(folder), shares.follow if shares else lambda: None)
+    return Catalog(program, Path(folder), shares.follow if shares else lambda: None, _rules(module, found))
+
+
+def _rules(module: str, found: object) -> Rules:
+    rules = getattr(found, "RULES", ())
+    if not isinstance(rules, list | tuple) or not all(isinstance(each, Rule) for each in rules):
+        raise CatalogError(
+            f'flows = "{module}": RULES is no list of rules. Write RULES = [pin("p7"), …] with what '
+            "operators.recommender.rules makes."
+        )
+    return Rules(tuple(rules))
 
 
 def template_texts(folder: Path) -> Mapping[str, bytes]:

@@ -36,11 +36,12 @@ async def work(settings: Settings, courier: int, couriers: int) -> None:
     secret = load_or_make(settings.secret_file)
     reader, writer = doors.open_reader(settings, "impuls-couriers"), doors.open_writer(settings)
     mine = [partition for partition in reader.partitions(MESSAGES) if partition % couriers == courier]
-    providers = providers_of(settings, Templates.load(load(settings.flows).templates), Tokens(secret))
+    catalog = load(settings.flows)
+    providers = providers_of(settings, Templates.load(catalog.templates), Tokens(secret))
     log.info("started", extra={"courier": courier, "partitions": mine})
     beat = asyncio.create_task(_beat(settings, courier))
     with TemporaryDirectory(prefix="impuls-courier-") as scratch:
-        choosing = Choosing(settings, writer, Path(scratch)) if settings.recommender.enabled else None
+        choosing = Choosing(settings, writer, Path(scratch), catalog.rules) if settings.recommender.enabled else None
         await Courier(
             reader,
             writer,

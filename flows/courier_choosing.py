@@ -16,6 +16,7 @@ import msgspec
 from config.settings import Settings
 from operators.recommender import answers
 from operators.recommender.reading import Learnt
+from operators.recommender.rules import Rules
 from state.item_store import ItemStore
 from state.messages import Message
 from state.recommendations import TOPIC, ItemFacts, Wanted
@@ -31,9 +32,9 @@ _encode = msgspec.json.Encoder().encode
 class Choosing:
     """`connectors.courier.Chooser`.  Reads on a thread of its own; `scratch` is a folder that others remove."""
 
-    def __init__(self, settings: Settings, writer: Writer, scratch: Path) -> None:
+    def __init__(self, settings: Settings, writer: Writer, scratch: Path, rules: Rules) -> None:
         memory = Memory(settings.recommender.cache_mib, 8)
-        self._learnt = Learnt(lambda: ItemStore.open_reading(settings.data_dir, scratch, memory))
+        self._learnt = Learnt(lambda: ItemStore.open_reading(settings.data_dir, scratch, memory), rules=rules)
         self._writer = writer
         self._thread = ThreadPoolExecutor(1, "choose")
 

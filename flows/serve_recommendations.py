@@ -17,6 +17,7 @@ import msgspec
 
 from config.settings import Settings
 from flows import worker_doors as doors
+from flows.catalog import load
 from flows.serve_following import Following
 from operators.recommender import answers
 from operators.recommender.histories import history_of
@@ -46,7 +47,7 @@ class Recommending:
     def __init__(self, settings: Settings, ids: Ids, scratch: Path) -> None:
         self._settings, self._ids, self._scratch = settings, ids, scratch
         self._memory = Memory(settings.recommender.cache_mib, 8)
-        self._learnt = Learnt(self._open_items)
+        self._learnt = Learnt(self._open_items, rules=load(settings.flows).rules)
         self._resources: Resources | None = None
         self._shards: dict[int, tuple[ShardReading, float]] = {}
         self._kept: OrderedDict[_Key, tuple[int, float, Recommendation]] = OrderedDict()

@@ -228,6 +228,7 @@ class Unsubscribed(ConsentEvent, frozen=True, kw_only=True, array_like=True, tag
 
 class ProductChanged(ProductEvent, frozen=True, kw_only=True, array_like=True, tag="product_changed"):
     available: bool | None = None
+    markets: tuple[str, ...] | None = None  # countries it is sold in; empty: all; None: nothing was said
 
 
 class StageChanged(Event, frozen=True, kw_only=True, array_like=True, tag="stage"):

@@ -62,6 +62,7 @@ class _Product(msgspec.Struct, gc=False):
     cart_id: Text = None
     rating: Number = NO_NUMBER
     availability: bool | str | int | None = None
+    markets: Any = None
 
 
 _Ident = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_CHARS_MAX)]
@@ -84,6 +85,7 @@ class _TidyProduct(msgspec.Struct, gc=False, kw_only=True):
     cart_id: _Ident | None = None
     rating: Number = NO_NUMBER
     availability: bool | str | int | None = None
+    markets: Any = None
 
 
 class _Order(msgspec.Struct, gc=False):
@@ -198,6 +200,7 @@ def _tidied(product: _Product) -> _TidyProduct:
         cart_id=ident(product.cart_id, "properties.cart_id"),
         rating=product.rating,
         availability=product.availability,
+        markets=product.markets,
     )
 
 
@@ -210,7 +213,7 @@ def _extras(kind: type[ProductEvent], product: _TidyProduct) -> dict[str, Any]:
             raise BadField("rating is not a number") from None
         return {"rating": rating if rating is None or math.isfinite(rating) else None}
     if kind is events.ProductChanged:
-        return {"available": _available(product.availability)}
+        return {"available": _available(product.availability), "markets": _markets(product.markets)}
     return {}
 
 
@@ -219,6 +222,15 @@ def _available(value: bool | str | int | None) -> bool | None:
         word = value.rsplit("/", 1)[-1].replace("_", "").replace(" ", "").casefold()
         return word in {"instock", "available", "true", "yes", "onlineonly", "limitedavailability", "1"}
     return None if value is None else bool(value)
+
+
+def _markets(value: object) -> tuple[str, ...] | None:
+    """Countries by their two letters; anything else says nothing, so that no product vanishes by a slip."""
+    if not isinstance(value, list):
+        return None
+    return tuple(
+        sorted({each.upper() for each in value if isinstance(each, str) and len(each) == 2 and each.isalpha()})
+    )
 
 
 def _order_event(kind: type[OrderEvent]) -> Maker:

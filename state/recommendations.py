@@ -26,6 +26,7 @@ class History(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults
     carted: frozenset[str] = frozenset()
     in_cart: frozenset[str] = frozenset()
     bought: dict[str, list[int]] = {}
+    market: str = ""  # the country she buys in, as two letters; empty where nothing says
 
 
 class Wanted(msgspec.Struct, gc=False, frozen=True, kw_only=True):
@@ -47,6 +48,7 @@ class ItemFacts(msgspec.Struct, gc=False, array_like=True):
     image_url: str = ""
     available: bool | None = None
     at: int = 0  # event time of what was said last
+    markets: tuple[str, ...] = ()  # countries it is sold in; empty: all, or nobody said
 
 
 class Recommended(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):

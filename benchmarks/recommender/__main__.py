@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.recommender.models import BASELINES, Ours
-from benchmarks.recommender.protocols import PROTOCOLS
-from benchmarks.recommender.reading import Unreadable, read
+from benchmarks.recommender.models import BASELINES, Ours, Reranked
+from benchmarks.recommender.protocols import PROTOCOLS, stream
+from benchmarks.recommender.reading import Click, Unreadable, read
 
-_COLUMNS = ("hr20", "mrr20", "new_hr20", "learn_us", "recommend_p99_us")
+_COLUMNS = ("hr20", "mrr20", "new_hr20", "cold_hr20", "warm_hr20", "coverage20", "novelty20", "learn_us")
+_MORE = "recommend_p99_us"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,12 +21,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("data", type=Path, help="a file of clicks: ts,session,item[,split], or RetailRocket's")
     parser.add_argument("--protocol", choices=sorted(PROTOCOLS), default="stream")
     parser.add_argument("--baselines", default=",".join(BASELINES), help="which to run beside it, or none")
+    parser.add_argument("--rerank", action="store_true", help="also as River's models order them, over the stream")
     asked = parser.parse_args(arguments)
     names = [name for name in asked.baselines.split(",") if name and name != "none"]
     if unknown := set(names) - BASELINES.keys():
         parser.error(f"no baseline is called {', '.join(sorted(unknown))}; there are {', '.join(BASELINES)}")
     try:
-        result = run(asked.data, asked.protocol, names)
+        result = run(asked.data, asked.protocol, names, rerank=asked.rerank)
     except Unreadable as error:
         print(error, file=sys.stderr)
         return 2
@@ -33,25 +35,41 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def run(data: Path, protocol: str, baselines: list[str]) -> dict[str, object]:
+def run(data: Path, protocol: str, baselines: list[str], *, rerank: bool = False) -> dict[str, object]:
     clicks = read(data)
     items = len({click.item for click in clicks})
     print("\n".join(machine.described()))
     print(f"\n{data.name}: {len(clicks):,} clicks on {items:,} items, protocol {protocol}\n")
-    print(f"{'model':<16}" + "".join(f"{column:>18}" for column in _COLUMNS))
+    print(f"{'model':<16}" + "".join(f"{column:>11}" for column in _COLUMNS) + f"{_MORE:>18}")
     judged = PROTOCOLS[protocol]
     ours = judged(Ours(), clicks).result()
     _tell("impuls", ours)
+    reranked = _reranked(clicks) if rerank else {}
     beside: dict[str, object] = {}
     for name in baselines:
         beside[name] = scored = judged(BASELINES[name](), clicks).result()
         _tell(name, scored)
     print()
-    return {**ours, "items": items, "clicks": len(clicks), "protocol": protocol, "baselines": beside}
+    about = {"items": items, "clicks": len(clicks), "protocol": protocol}
+    return {**ours, **about, "baselines": beside, "reranked": reranked}
+
+
+def _reranked(clicks: list[Click]) -> dict[str, object]:
+    """The same candidates in other orders; River's models are judged before they learn, so by the stream alone."""
+    model = Reranked()
+    scored = stream(model, clicks).result()
+    _tell("re-ranked", scored)
+    before = model.found["as they come"].result()["mrr20"] or 1.0
+    told: dict[str, object] = {"swaps": model.reranking.champion.number, "recommend_p99_us": scored[_MORE]}
+    for name, hits in model.found.items():
+        mrr = hits.result()["mrr20"]
+        told[name] = {"mrr20": mrr, "lift": round(mrr / before - 1, 4)}
+        print(f"    {name:<16} mrr20 {mrr:.4f} {100 * (mrr / before - 1):+.2f} %", flush=True)
+    return told
 
 
 def _tell(name: str, scored: dict[str, float]) -> None:
-    print(f"{name:<16}" + "".join(f"{scored[column]:>18}" for column in _COLUMNS), flush=True)
+    print(f"{name:<16}" + "".join(f"{scored[column]:>11}" for column in _COLUMNS) + f"{scored[_MORE]:>18}", flush=True)
 
 
 if __name__ == "__main__":

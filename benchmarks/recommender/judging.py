@@ -6,19 +6,51 @@ Cost is the CPU time of the calling thread: on a busy machine the wall clock wou
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import log2
 
 CUT = 20
 
 
-@dataclass
-class Tally:
-    """What one model did; `new` counts only products not yet in the session."""
+COLD_EVENTS = 5
+"""A product is cold until it was learnt from so often."""
 
+
+@dataclass
+class Hits:
     asked: int = 0
     hits: int = 0
     reciprocal: float = 0.0
+
+    def add(self, place: int | None) -> None:
+        """Where in what was shown it stood; None where it did not."""
+        self.asked += 1
+        if place is not None:
+            self.hits += 1
+            self.reciprocal += 1.0 / (1 + place)
+
+    def result(self, kind: str = "") -> dict[str, float]:
+        asked = self.asked or 1
+        return {f"{kind}hr20": round(self.hits / asked, 4), f"{kind}mrr20": round(self.reciprocal / asked, 4)}
+
+
+@dataclass
+class Tally:
+    """What one model did; `new` counts only products not yet in the session, `cold` those hardly learnt from yet.
+
+    `coverage20`: the share of all products that were shown to anybody.  `novelty20`: how little known what was shown
+    was, in bits: the mean of -log2 of its share of all clicks so far.
+    """
+
+    all: Hits = field(default_factory=Hits)
+    cold: Hits = field(default_factory=Hits)
+    warm: Hits = field(default_factory=Hits)
+    counts: Counter[str] = field(default_factory=Counter[str])
+    covered: set[str] = field(default_factory=set[str])
+    bits: float = 0.0
+    shown: int = 0
     new_asked: int = 0
     new_hits: int = 0
     learnt: int = 0
@@ -26,18 +58,21 @@ class Tally:
     recommend_seconds: list[float] = field(default_factory=list)
 
     def judge(self, shown: Sequence[str], came: str, new: bool) -> None:
-        self.asked += 1
+        place = shown.index(came) if came in shown else None
+        self.all.add(place)
+        (self.cold if self.counts[came] < COLD_EVENTS else self.warm).add(place)
         self.new_asked += new
-        if came in shown:
-            self.hits += 1
-            self.new_hits += new
-            self.reciprocal += 1.0 / (1 + shown.index(came))
+        self.new_hits += new and place is not None
+        self.covered.update(shown)
+        self.shown += len(shown)
+        self.bits += sum(log2(self.learnt / self.counts[each]) for each in shown if self.counts[each])
 
-    def time_learning(self, learn: Callable[[], None]) -> None:
+    def time_learning(self, item: str, learn: Callable[[], None]) -> None:
         began = time.thread_time()
         learn()
         self.learn_seconds += time.thread_time() - began
         self.learnt += 1
+        self.counts[item] += 1
 
     def time_recommending(self, recommend: Callable[[], Sequence[str]]) -> Sequence[str]:
         began = time.thread_time()
@@ -46,12 +81,15 @@ class Tally:
         return shown
 
     def result(self) -> dict[str, float]:
-        asked, new = self.asked or 1, self.new_asked or 1
+        new = self.new_asked or 1
         sorted_seconds = sorted(self.recommend_seconds) or [0.0]
         return {
-            "hr20": round(self.hits / asked, 4),
-            "mrr20": round(self.reciprocal / asked, 4),
+            **self.all.result(),
             "new_hr20": round(self.new_hits / new, 4),
             "learn_us": round(1e6 * self.learn_seconds / (self.learnt or 1), 1),
             "recommend_p99_us": round(1e6 * sorted_seconds[int(len(sorted_seconds) * 0.99)], 1),
+            **self.cold.result("cold_"),
+            **self.warm.result("warm_"),
+            "coverage20": round(len(self.covered) / (len(self.counts) or 1), 4),
+            "novelty20": round(self.bits / (self.shown or 1), 2),
         }

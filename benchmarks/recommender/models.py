@@ -7,9 +7,11 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from benchmarks.recommender.judging import CUT
+from benchmarks.recommender.judging import CUT, Hits
 from benchmarks.recommender.reading import Click
+from operators.recommender.features import Features
 from operators.recommender.ranker import CoVisits
+from operators.recommender.reranking import STEPS, Reranking, Weights
 
 
 class Model(Protocol):
@@ -36,6 +38,44 @@ class Ours:
 
     def recommend(self, session: str, at: int) -> Sequence[str]:
         return [product for product, _ in self._ranker.recommend(session, CUT, {"at": at})]
+
+
+class Reranked(Ours):
+    """The same candidates in the order that River's models learn from what came of those shown.
+
+    What is shown is the champion's order; `found` tells beside it how each challenger would have ranked, and how they
+    come (progressive validation: each is asked before it learns).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reranking = Reranking()
+        self.found = {name: Hits() for name in ("as they come", "champion", *map(_challenger, STEPS))}
+        self._shown: dict[str, tuple[list[str], list[Features]]] = {}
+
+    def learn(self, click: Click) -> None:
+        if click.session in self._shown:
+            items, described = self._shown.pop(click.session)
+            chosen = items.index(click.item) if click.item in items else None
+            self._judge(described, chosen)
+            if chosen is not None:
+                self.reranking.learn(described, chosen)
+        super().learn(click)
+
+    def recommend(self, session: str, at: int) -> Sequence[str]:
+        ranked = self._ranker.recommend(session, CUT, {"at": at})
+        items, described = [item for item, _ in ranked], self._ranker.describe(session, ranked, {"at": at})
+        self._shown[session] = items, described
+        return [items[place] for place in self.reranking.order(described)]
+
+    def _judge(self, described: Sequence[Features], chosen: int | None) -> None:
+        rankers = [Weights(), self.reranking.champion, *(each.weights() for each in self.reranking.challengers)]
+        for hits, ranker in zip(self.found.values(), rankers, strict=True):
+            hits.add(None if chosen is None else ranker.order(described).index(chosen))
+
+
+def _challenger(step: float) -> str:
+    return f"challenger {step:g}"
 
 
 class Popular:

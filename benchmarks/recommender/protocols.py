@@ -56,4 +56,4 @@ def _ask(model: Model, click: Click, before: set[str], tally: Tally) -> None:
 
 
 def _learn(model: Model, click: Click, tally: Tally) -> None:
-    tally.time_learning(lambda: model.learn(click))
+    tally.time_learning(click.item, lambda: model.learn(click))

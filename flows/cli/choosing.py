@@ -1,4 +1,7 @@
-"""`impuls choices`: how the choices of flows stand, new shares for them, and what other shares would have earned."""
+"""`impuls choices`: how the choices of flows stand, new shares for them, and what other shares would have earned.
+
+What needs numpy is imported where it is used: no other command is to wait for it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -16,16 +19,18 @@ from flows.catalog import load
 from flows.cli.options import Config, Json, audit, fail, instant, settings_of
 from flows.cli.progress import Bar
 from flows.cli.reading import existing
-from flows.learner_choices import Known, known, learn, since_when
 from flows.published_models import FOLDER
 from flows.published_shares import SharesFile
-from operators.bandits.judging import Policy, judge
 from operators.bandits.schedule import Entry
-from operators.bandits.tries import Tried
 from operators.flow import Flow
 from operators.program import choices
 from operators.steps import Choose
 from state.instants import format_instant
+
+if TYPE_CHECKING:
+    from flows.learner_choices import Known
+    from operators.bandits.judging import Policy
+    from operators.bandits.tries import Tried
 
 app = typer.Typer(help="What the choices of flows learnt, and what other shares would have earned.")
 
@@ -50,6 +55,8 @@ def learn_(replayed: Replayed = None, config: Config = None, as_json: Json = Fal
 
     With --replay the shares are learnt from a replay, for a deployment that is to begin by them.
     """
+    from flows.learner_choices import learn
+
     settings = settings_of(config) if replayed is not None else existing(config)
     flows = _flows(settings)
     for entry in learn(settings, flows, _known(settings, flows, replayed, since=None)):
@@ -68,6 +75,8 @@ def judge_(
     as_json: Json = False,
 ) -> None:
     """What other shares would have earned, told from the decisions that were made and their propensities."""
+    from operators.bandits.judging import judge
+
     settings = settings_of(config) if replayed is not None else existing(config)
     flows = _flows(settings)
     step = choices(flows).get(name)
@@ -91,6 +100,8 @@ def _flows(settings: Settings) -> Sequence[Flow[Any]]:
 
 
 def _known(settings: Settings, flows: Sequence[Flow[Any]], replayed: Path | None, *, since: str | None) -> Known:
+    from flows.learner_choices import known, since_when
+
     if replayed is not None and not (replayed / "decisions.jsonl").is_file():
         raise fail(f"{replayed}: there is no decisions.jsonl. Name a folder that `impuls replay --out` wrote.", 2)
     if replayed is None:

@@ -15,6 +15,7 @@ from flows.cli.reading import existing
 from operators.inputs import DELIVERIES
 from state import identity
 from state.catalogue import CATALOGUE
+from state.recommendations import TOPIC
 
 
 def export(
@@ -24,16 +25,16 @@ def export(
         bool, typer.Option("--skip-lost", help="Go on where records were deleted before they were exported.")
     ] = False,
 ) -> None:
-    """Write decisions, deliveries, engagement and orders as Parquet, by day: what is new, each row exactly once."""
+    """Write decisions, deliveries, recommendations and more as Parquet, by day: what is new, each row exactly once."""
     try:
         from flows.cli_export.export import Export
         from flows.cli_export.progress import Progress
-        from flows.cli_export.tables import decision_row, delivery_row, event_rows
+        from flows.cli_export.tables import decision_row, delivery_row, event_rows, recommendation_row
     except ModuleNotFoundError as error:
         raise fail(f"export: {error.name} is not installed. `pip install 'impuls[export]'` brings it.", 2) from None
     settings = existing(config)
     audit(settings, "export")
-    readings = {"decisions": decision_row, DELIVERIES: delivery_row}
+    readings = {"decisions": decision_row, DELIVERIES: delivery_row, TOPIC: recommendation_row}
     events = [topic for topic in doors.input_topics(settings) if topic != CATALOGUE]
     progress = Progress(to, identity.read(settings.data_dir / "identity.json").id)
     reader = doors.open_reader(settings, "impuls-export")

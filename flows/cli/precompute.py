@@ -18,6 +18,7 @@ import msgspec
 import typer
 
 from config import Settings
+from flows.catalog import load
 from flows.cli.options import Config, audit, fail
 from flows.cli.progress import Bar
 from flows.cli.reading import existing, shard_reader
@@ -63,7 +64,8 @@ def precompute(
     done = 0
     with tempfile.TemporaryDirectory(prefix="impuls-") as scratch, shard_reader(settings) as open_shard:
         memory = Memory(settings.recommender.cache_mib, 8)
-        learnt = Learnt(lambda: ItemStore.open_reading(settings.data_dir, Path(scratch), memory))
+        rules = load(settings.flows).rules
+        learnt = Learnt(lambda: ItemStore.open_reading(settings.data_dir, Path(scratch), memory), rules=rules)
         ids = Ids(load_or_make(settings.secret_file))
         with Bar("customers") as bar:
             for number in range(plan.shards):

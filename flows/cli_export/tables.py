@@ -21,12 +21,14 @@ from state.decode import Decoder, Rejected
 from state.instants import parse_instant
 from state.messages import Delivery
 from state.money import Money
+from state.recommendations import Recommendation
 from state.records import Record
 
 SCHEMA = "1"
 _TIME = pa.timestamp("ms", tz="UTC")
 _MONEY = pa.decimal128(20, 4)
 _LINE = pa.struct([("product_id", pa.string()), ("quantity", pa.int64()), ("price", _MONEY)])
+_ITEM = pa.struct([("item", pa.string()), ("score", pa.float64()), ("reason", pa.string()), ("because", pa.string())])
 _PLACE = {"log_partition": pa.int32(), "log_offset": pa.int64()}
 """Where a row's record stood in its topic."""
 
@@ -123,7 +125,24 @@ ORDERS = _table(
         "products": pa.list_(_LINE),
     },
 )
-TABLES = (DECISIONS, DELIVERIES, ENGAGEMENT, ORDERS)
+RECOMMENDATIONS = _table(
+    "recommendations",
+    ("recommendation_id",),
+    {
+        "recommendation_id": pa.string(),
+        "at": _TIME,
+        "customer": pa.string(),
+        "message_id": pa.string(),
+        "block": pa.string(),
+        "strategy": pa.string(),
+        "model": pa.string(),
+        "fallback": pa.bool_(),
+        "arm": pa.string(),
+        "propensity": pa.float64(),
+        "items": pa.list_(_ITEM),
+    },
+)
+TABLES = (DECISIONS, DELIVERIES, ENGAGEMENT, ORDERS, RECOMMENDATIONS)
 
 _ENGAGED: dict[type[ev.Event], str] = {
     ev.EmailDelivered: "delivered",
@@ -146,6 +165,7 @@ Reading = Callable[[Record, int], tuple[Table, Row] | None]
 """(record, partition) → the table it belongs to, and its row without the place; None for what is not exported."""
 
 _delivery = msgspec.json.Decoder(Delivery).decode
+_made = msgspec.json.Decoder(Recommendation).decode
 
 
 def decision_row(record: Record, _: int) -> tuple[Table, Row]:
@@ -165,6 +185,14 @@ def delivery_row(record: Record, _: int) -> tuple[Table, Row]:
     delivery = _delivery(record.value or b"")
     row = {name: getattr(delivery, name) for name in DELIVERIES.schema.names if hasattr(delivery, name)}
     return DELIVERIES, {**row, "at": _time(delivery.at), "customer": (record.key or b"").decode(errors="replace")}
+
+
+def recommendation_row(record: Record, _: int) -> tuple[Table, Row]:
+    """Items in the order in which they were shown."""
+    made = _made(record.value or b"")
+    row = {name: getattr(made, name) for name in RECOMMENDATIONS.schema.names if hasattr(made, name)}
+    items = [{name: getattr(each, name) for name in ("item", "score", "reason", "because")} for each in made.items]
+    return RECOMMENDATIONS, {**row, "at": _time(made.at), "items": items}
 
 
 def event_rows(topic: str, currency: str) -> Reading:

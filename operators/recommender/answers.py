@@ -5,7 +5,8 @@ There always is an answer.  Where a block has nothing for her, she is shown what
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
+from functools import partial
 
 import msgspec
 
@@ -37,13 +38,14 @@ def recommend(
     """At most `limit` products of a block for a customer, at this moment (ms)."""
 
     def may_show(item: str) -> bool:
-        return item not in exclude and learnt.facts(item).available is not False
+        return item not in exclude and _is_for_sale(learnt, block, item, history)
 
-    found = choose(block, learnt.model, history, limit, now, may_show)
+    found = _chosen(learnt, block, history, limit, now, may_show)
     strategy = _STRATEGIES[block]
     fallback = not found
     if fallback:
-        found = popular(learnt.model, limit, lambda item: may_show(item) and item not in history.in_cart)
+        arrange = partial(learnt.rules.arrange, block, facts=learnt.facts)
+        found = popular(learnt.model, limit, lambda item: may_show(item) and item not in history.in_cart, arrange)
     if all(choice.reason == "popular" for choice in found):
         strategy = POPULARITY
     return _told(learnt, found, block, strategy, id=id, now=now, customer=customer, fallback=fallback)
@@ -60,16 +62,29 @@ def for_message(
     """What a message shows; None where that is too little.  Nothing stands in for what the block has not."""
 
     def may_show(item: str) -> bool:
-        facts = learnt.facts(item)
-        return facts.available is not False and bool(facts.name)
+        return bool(learnt.facts(item).name) and _is_for_sale(learnt, wanted.block, item, wanted.history)
 
-    found = choose(wanted.block, learnt.model, wanted.history, wanted.count, now, may_show)
+    found = _chosen(learnt, wanted.block, wanted.history, wanted.count, now, may_show)
     if len(found) < wanted.at_least:
         return None
     told = _told(
         learnt, found, wanted.block, _STRATEGIES[wanted.block], id=id, now=now, customer=customer, fallback=False
     )
     return msgspec.structs.replace(told, message_id=message_id)
+
+
+def _is_for_sale(learnt: Learnt, block: Block, item: str, history: History) -> bool:
+    """In stock, in her market, and nothing that the shop's rules leave out; what is not known is taken for it."""
+    facts = learnt.facts(item)
+    in_market = not facts.markets or not history.market or history.market in facts.markets
+    return facts.available is not False and in_market and learnt.rules.may_show(block, item, facts)
+
+
+def _chosen(
+    learnt: Learnt, block: Block, history: History, limit: int, now: int, may_show: Callable[[str], bool]
+) -> list[Choice]:
+    arrange = partial(learnt.rules.arrange, block, facts=learnt.facts)
+    return choose(block, learnt.model, history, limit, now, may_show, arrange, learnt.rules.pinned(block))
 
 
 def _told(

@@ -6,8 +6,8 @@ touched.  What may not be shown is left out before the list is cut, so that the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Set
-from itertools import islice, pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from itertools import chain, islice, pairwise
 from statistics import median
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ DAY_MS = 86_400_000
 TOUCHED_HALF_LIFE_MS = 3 * DAY_MS
 BOUGHT_HALF_LIFE_MS = 90 * DAY_MS
 IN_CART = 3.0  # what a product that lay in the cart counts, against one that was looked at
-POPULAR = "popular"
+POPULAR, PINNED = "popular", "pinned"
 SPARE = 50  # candidates beyond those that are surely dropped, for what is not for sale
 
 
@@ -33,6 +33,14 @@ class Choice(NamedTuple):
     because: str = ""
 
 
+Arrange = Callable[[Iterable[Choice]], Iterable[Choice]]
+"""Puts candidates, best first, into the order of the shop's rules."""
+
+
+def _as_they_come(found: Iterable[Choice]) -> Iterable[Choice]:
+    return found
+
+
 def visit_of(history: History) -> Visit:
     visit = Visit()
     for product in list(history.touched)[-MEMORY:]:
@@ -41,9 +49,22 @@ def visit_of(history: History) -> Visit:
 
 
 def choose(
-    block: Block, model: CoVisitation, history: History, limit: int, now: int, may_show: Callable[[str], bool]
+    block: Block,
+    model: CoVisitation,
+    history: History,
+    limit: int,
+    now: int,
+    may_show: Callable[[str], bool],
+    arrange: Arrange = _as_they_come,
+    pinned: Sequence[str] = (),
 ) -> list[Choice]:
-    """The best of a block, at most `limit`; `may_show` says of a product whether it is for sale and wanted."""
+    """The best of a block, at most `limit`; `may_show` says of a product whether it is for sale and wanted.
+
+    `pinned` go first, but for what she bought or has in her cart; `arrange` puts the others into order.
+    """
+    hers = history.bought.keys() | history.in_cart
+    first = [Choice(item, 0.0, PINNED) for item in pinned if item not in hers and may_show(item)]
+    fixed = {choice.item for choice in first}
     match block:
         case "abandoned":
             found: Iterable[Choice] = _abandoned(model, history, now)
@@ -52,13 +73,16 @@ def choose(
         case "discover" | "similar":
             known = history.touched.keys() | history.bought.keys() | history.in_cart
             found = _discover(model, visit_of(history), known, limit + SPARE, now)
-    return list(islice((choice for choice in found if may_show(choice.item)), limit))
+    shown = (choice for choice in found if choice.item not in fixed and may_show(choice.item))
+    return list(islice(chain(first, arrange(shown)), limit))
 
 
-def popular(model: CoVisitation, limit: int, may_show: Callable[[str], bool]) -> list[Choice]:
+def popular(
+    model: CoVisitation, limit: int, may_show: Callable[[str], bool], arrange: Arrange = _as_they_come
+) -> list[Choice]:
     """What sells, for those of whom nothing is known, and where a block has too little."""
     ranked = best(model.popular(), limit + SPARE)
-    return list(islice((Choice(item, score, POPULAR) for item, score in ranked if may_show(item)), limit))
+    return list(islice(arrange(Choice(item, score, POPULAR) for item, score in ranked if may_show(item)), limit))
 
 
 def _abandoned(model: CoVisitation, history: History, now: int) -> list[Choice]:

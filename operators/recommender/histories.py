@@ -14,4 +14,12 @@ def history_of(customer: Customer) -> History:
             line.product_id for cart in customer.carts.values() if not cart.ordered_at for line in cart.lines
         ),
         bought=customer.bought,
+        market=market_of(customer.traits.locale),
     )
+
+
+def market_of(locale: str) -> str:
+    """`PL` of `pl-PL` or `pl_PL`, which is all that events say of where she buys."""
+    language, _, region = locale.replace("_", "-").partition("-")
+    country = region.rpartition("-")[2]
+    return country.upper() if language and len(country) == 2 and country.isalpha() else ""

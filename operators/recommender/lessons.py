@@ -31,7 +31,7 @@ class Lessons:
         """`learn=False`: she was there, and it was learnt before (a restart that picks up the visits under way)."""
         match event:
             case ev.ProductChanged():
-                self._describe(event.product_id, event, event.at, event.available)
+                self._describe(event.product_id, event, event.at, event.available, event.markets)
             case ev.ProductViewed():
                 self._describe(event.product_id, event, event.at)
                 self._see(who, event, event.at, VIEW, learn)
@@ -72,7 +72,12 @@ class Lessons:
         return visit
 
     def _describe(
-        self, product: str, said: ev.ProductEvent | ev.OrderLine, at: int, available: bool | None = None
+        self,
+        product: str,
+        said: ev.ProductEvent | ev.OrderLine,
+        at: int,
+        available: bool | None = None,
+        markets: tuple[str, ...] | None = None,
     ) -> None:
         """Keep what was said last, each word by itself: an event that leaves one out does not unsay it."""
         known = self._shelf.facts(product) or ItemFacts()
@@ -86,6 +91,7 @@ class Lessons:
             image_url=said.image_url or known.image_url,
             available=known.available if available is None else available,
             at=known.at,
+            markets=known.markets if markets is None else markets,
         )
         if now != known or not known.at:
             now.at = at

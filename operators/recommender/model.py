@@ -71,6 +71,10 @@ class CoVisitation:
         known = self._state.categories.get(category) if category else self._state.popularity
         return known.leaders() if known else {}
 
+    def sells(self, product: str) -> float:
+        """Its share of what sells now."""
+        return self._state.popularity.of(product)
+
     def state_bytes(self) -> bytes:
         """All but the rows, for `restore`."""
         return bytes((VERSION,)) + msgspec.msgpack.encode(self._state)

@@ -8,12 +8,14 @@ ms, and `category`.  Visitors are kept here, the latest ones only; who keeps the
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from river.reco.base import Ranker
 
 from operators.recommender.choosing import best
+from operators.recommender.decay import gain
+from operators.recommender.features import Features, features
 from operators.recommender.model import CoVisitation
 from operators.recommender.store import Rows
 from operators.recommender.visits import Visit
@@ -50,6 +52,13 @@ class CoVisits(Ranker):
     def recommend(self, user: Hashable, limit: int = 20, x: Mapping[str, Any] | None = None) -> list[tuple[str, float]]:
         """The likeliest next items with their scores, best first, those she knows included."""
         return best(self._scores(user, x), limit)
+
+    def describe(
+        self, user: Hashable, ranked: Sequence[tuple[str, float]], x: Mapping[str, Any] | None = None
+    ) -> list[Features]:
+        """Of candidates with their scores, as `recommend` gives them, what a re-ranking weighs."""
+        now = gain((x or _NOTHING).get("at", self._at))
+        return features(self.model, self._visits.get(user) or Visit(), ranked, now)
 
     def rank(self, user: Hashable, items: Iterable[Hashable], x: Mapping[str, Any] | None = None) -> list[Hashable]:
         """These items, best first; equal ones by name, so that the order is the same each time."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from operators.recommender.model import STATE, CoVisitation
 from operators.recommender.rows import Row, from_bytes
+from operators.recommender.rules import NO_RULES, Rules
 from state.item_store import ItemStore
 from state.recommendations import ItemFacts
 
@@ -18,12 +19,16 @@ _NO_FACTS = ItemFacts()
 class Learnt:
     """A model as it was at most `REFRESH_SECONDS` before the last `refresh`.  Not for several threads.
 
-    `open_store` gives None while nobody has learnt anything yet.
+    `rules` are the shop's, for whatever is chosen from it.  `open_store` gives None while nobody has learnt anything.
     """
 
     def __init__(
-        self, open_store: Callable[[], ItemStore | None], monotonic: Callable[[], float] = time.monotonic
+        self,
+        open_store: Callable[[], ItemStore | None],
+        monotonic: Callable[[], float] = time.monotonic,
+        rules: Rules = NO_RULES,
     ) -> None:
+        self.rules = rules
         self._open, self._monotonic = open_store, monotonic
         self._store: ItemStore | None = None
         self._refresh_at = 0.0

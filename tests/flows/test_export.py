@@ -19,6 +19,7 @@ from random import Random
 from typing import Any
 
 import duckdb
+import msgspec
 import pandas as pd
 import pytest
 
@@ -26,10 +27,11 @@ from benchmarks.peers.environments import NotInstalled, python_of
 from connectors import log
 from flows.cli_export.export import Export
 from flows.cli_export.progress import FOLDER, Progress
-from flows.cli_export.tables import ORDERS, TABLES, decision_row, delivery_row, event_rows
+from flows.cli_export.tables import ORDERS, TABLES, decision_row, delivery_row, event_rows, recommendation_row
 from state import decisions
 from state.decisions import Decision, timer_cause
 from state.instants import format_instant
+from state.recommendations import Recommendation, Recommended
 from state.records import LogError, TopicSpec
 from state.store_errors import StoreBusy, StoreRefused
 from tests.flows.deployments import running, until
@@ -37,7 +39,12 @@ from tests.flows.test_cli_report import SETTINGS, identify, track
 
 MONDAY, HOUR = 1_767_571_200_000, 3_600_000
 KILLS = 6
-READINGS = {"decisions": decision_row, "deliveries": delivery_row, "orders": event_rows("orders", "PLN")}
+READINGS = {
+    "decisions": decision_row,
+    "deliveries": delivery_row,
+    "orders": event_rows("orders", "PLN"),
+    "recommendations": recommendation_row,
+}
 Rows = Iterable[tuple[str, str, bytes]]
 
 
@@ -71,6 +78,21 @@ def ordered(n: int) -> tuple[str, str, bytes]:
     lines = [{"product_id": "p1", "quantity": 2, "price": "9.99"}, {"product_id": "żółw"}]
     event = track(f"c{n % 7}", MONDAY + n * HOUR, "Order Completed", order_id=f"o{n}", total="19.98", products=lines)
     return "orders", f"c{n % 7}", json.dumps(event).encode()
+
+
+def recommended(n: int) -> tuple[str, str, bytes]:
+    items = tuple(Recommended(item=item, score=0.5, reason="seen_together", because="p0") for item in ("p1", "p2"))
+    made = Recommendation(
+        recommendation_id=f"r{n}",
+        at=format_instant(MONDAY + n * HOUR),
+        customer=f"c{n % 7}",
+        message_id=f"m{n}",
+        block="discover",
+        strategy="co_visitation",
+        fallback=False,
+        items=items,
+    )
+    return "recommendations", made.customer, msgspec.json.encode(made)
 
 
 def day(count: int, since: int = 0) -> Rows:
@@ -127,6 +149,14 @@ def test_duckdb_reads_rows_days_and_exact_money(shop: Path) -> None:
     assert asked(f"select sum(line.price * line.quantity) from ({lines})") == [(Decimal(1998),)]
     both = f"'{shop}/decisions/*/*.parquet' join '{shop}/deliveries/*/*.parquet' using (message_id)"
     assert asked(f"select count(*) from {both}") == [(100,)]
+
+
+def test_recommendations_are_written_with_their_products_in_order(tmp_path: Path) -> None:
+    append(tmp_path / "log", [recommended(n) for n in (1, 1, 2)])
+    assert export(tmp_path / "out", tmp_path / "log") == 2
+    rows = pd.read_parquet(tmp_path / "out" / "recommendations").set_index("recommendation_id")
+    assert [each["item"] for each in rows.loc["r1", "items"]] == ["p1", "p2"]
+    assert (rows.loc["r2", "message_id"], rows.loc["r2", "propensity"]) == ("m2", 1.0)
 
 
 def test_pandas_reads_what_was_written(shop: Path) -> None:

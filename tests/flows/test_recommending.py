@@ -64,6 +64,11 @@ def test_a_click_changes_what_is_recommended_next(tmp_path: Path) -> None:
         assert items(deployment, "/v1/recommendations/anna?block=abandoned") == ["tent", "shoes"]
         assert "stove" in items(deployment, "/v1/items/tent/similar")
         assert answer in logged(deployment)
+        lines = deployment.impuls("report", "--json").lines()
+        told_of = {each["block"]: each for each in lines if each["kind"] == "recommended"}
+        assert told_of["discover"]["place"] == "answer"
+        assert told_of["discover"]["shown"] >= told_of["discover"]["clicked"] >= 0
+        assert told_of["abandoned"]["strategy"] == "history"
 
         off = {"product_id": "stove", "availability": False}
         changed = {"type": "track", "event": "Product Changed", "timestamp": ago(0), "properties": off}

@@ -1,0 +1,173 @@
+"""What recommendations came to: shown, clicked, bought, by what chose them.
+
+A product counts as clicked when she comes to it within a day of seeing it recommended, and as bought within seven days;
+both are the doing of the recommendation that showed it last before.  Whether she would have come to it anyway nobody
+can tell from this: only holding some out could.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from state import events as ev
+from state.events import Event
+from state.instants import parse_instant
+from state.money import Money
+from state.recommendations import Recommendation
+
+CLICKED_MS = 86_400_000
+BOUGHT_MS = 7 * CLICKED_MS
+LINES_MAX = 100
+
+
+class Shown(msgspec.Struct, gc=False, frozen=True, kw_only=True, array_like=True, tag="shown"):
+    """`at` in milliseconds, as of all rows."""
+
+    at: int
+    id: str
+    block: str
+    strategy: str
+    model: str
+    place: Literal["message", "answer"]
+    items: tuple[str, ...]
+
+
+class Took(msgspec.Struct, gc=False, frozen=True, kw_only=True, array_like=True, tag="took"):
+    """She came to a product, or ordered it: then with what she paid, in minor units."""
+
+    at: int
+    id: str
+    item: str
+    ordered: bool = False
+    minor: int = 0
+    currency: str = ""
+
+
+AnyRow = Shown | Took
+_union: Any = AnyRow
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder[AnyRow](_union).decode
+
+
+class By(NamedTuple):
+    """What a line is about."""
+
+    block: str
+    strategy: str
+    model: str
+    place: str
+
+
+@dataclass(slots=True)
+class Came:
+    """`clicked` and `bought` count recommendations; `orders` products that were bought, `revenue` what was paid."""
+
+    shown: int = 0
+    products: int = 0
+    clicked: int = 0
+    bought: int = 0
+    orders: int = 0
+    revenue: Counter[str] = field(default_factory=Counter[str])
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the report; money exact, by currency."""
+
+    block: str
+    strategy: str
+    model: str
+    place: str
+    shown: int
+    products: int
+    clicked: int
+    bought: int
+    orders: int
+    revenue: list[tuple[str, str]]  # amount, currency
+
+
+def of_recommendation(made: Recommendation) -> Shown:
+    return Shown(
+        at=parse_instant(made.at),
+        id=made.recommendation_id,
+        block=made.block,
+        strategy=made.strategy,
+        model=made.model,
+        place="message" if made.message_id else "answer",
+        items=tuple(each.item for each in made.items),
+    )
+
+
+def of_event(event: Event) -> list[Took]:
+    """What she did about products; an order told twice is there once."""
+    if isinstance(event, ev.OrderCompleted):
+        order = event.order_id or event.id
+        return [
+            Took(
+                at=event.at,
+                id=f"{order} {place}",
+                item=line.product_id,
+                ordered=True,
+                minor=line.price.minor * line.quantity if line.price else 0,
+                currency=line.price.currency if line.price else event.currency,
+            )
+            for place, line in enumerate(event.products[:LINES_MAX])
+        ]
+    if isinstance(event, ev.ProductViewed | ev.ProductAdded):
+        return [Took(at=event.at, id=event.id, item=event.product_id)]
+    return []
+
+
+class Ledger:
+    """Adds up customers, one after the other."""
+
+    def __init__(self) -> None:
+        self.came: defaultdict[By, Came] = defaultdict(Came)
+
+    def account(self, rows: Sequence[AnyRow]) -> None:
+        """One customer, given all of hers in order of time."""
+        latest: dict[str, Shown] = {}
+        clicked, bought = set[str](), set[str]()
+        for row in rows:
+            if isinstance(row, Shown):
+                came = self.came[_by(row)]
+                came.shown += 1
+                came.products += len(row.items)
+                latest |= dict.fromkeys(row.items, row)
+            elif (shown := latest.get(row.item)) is not None:
+                came = self.came[_by(shown)]
+                if row.at <= shown.at + CLICKED_MS and shown.id not in clicked:
+                    clicked.add(shown.id)
+                    came.clicked += 1
+                if row.ordered and row.at <= shown.at + BOUGHT_MS:
+                    came.bought += shown.id not in bought
+                    bought.add(shown.id)
+                    came.orders += 1
+                    came.revenue[row.currency] += row.minor
+
+    def lines(self) -> Iterator[Line]:
+        for by in sorted(self.came):
+            came = self.came[by]
+            yield Line(
+                **by._asdict(),
+                shown=came.shown,
+                products=came.products,
+                clicked=came.clicked,
+                bought=came.bought,
+                orders=came.orders,
+                revenue=list(_amounts(came.revenue.items())),
+            )
+
+
+def _by(row: Shown) -> By:
+    return By(row.block, row.strategy, row.model, row.place)
+
+
+def _amounts(sums: Iterable[tuple[str, int]]) -> Iterator[tuple[str, str]]:
+    for currency, minor in sorted(sums):
+        if minor:
+            yield str(Money(minor, currency).amount), currency

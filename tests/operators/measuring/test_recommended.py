@@ -1,0 +1,55 @@
+"""What recommendations came to: which was clicked, which was bought, and whose doing that is."""
+
+from __future__ import annotations
+
+from operators.measuring.recommended import CLICKED_MS, Ledger, Line, Shown, Took, decode, encode, of_event
+from state.events import OrderCompleted, OrderLine, ProductViewed
+from state.money import Money
+
+NOW, HOUR = 1_767_571_200_000, 3_600_000
+DAY = 24 * HOUR
+
+
+def shown(at: int, *items: str, strategy: str = "co_visitation") -> Shown:
+    return Shown(at=NOW + at, id=f"r{at}", block="discover", strategy=strategy, model="", place="message", items=items)
+
+
+def viewed(at: int, item: str) -> Took:
+    [row] = of_event(ProductViewed(id=f"v{at}", at=NOW + at, product_id=item))
+    return row
+
+
+def ordered(at: int, *items: str) -> list[Took]:
+    lines = tuple(OrderLine(product_id=item, quantity=2, price=Money(500, "PLN")) for item in items)
+    return of_event(OrderCompleted(id=f"o{at}", at=NOW + at, order_id=f"o{at}", products=lines))
+
+
+def told(*rows: Shown | Took) -> list[Line]:
+    ledger = Ledger()
+    ledger.account([decode(encode(row)) for row in sorted(rows, key=lambda row: row.at)])
+    return list(ledger.lines())
+
+
+def test_one_recommendation_is_clicked_once_and_what_is_bought_of_it_has_its_worth() -> None:
+    [line] = told(shown(0, "p1", "p2"), viewed(HOUR, "p1"), viewed(2 * HOUR, "p2"), *ordered(DAY, "p1", "p2", "p9"))
+    assert (line.shown, line.products, line.clicked, line.bought, line.orders) == (1, 2, 1, 1, 2)
+    assert line.revenue == [("20.00", "PLN")]
+
+
+def test_what_comes_late_or_before_is_not_its_doing() -> None:
+    [line] = told(viewed(-1, "p1"), shown(0, "p1"), viewed(CLICKED_MS + 1, "p1"), *ordered(8 * DAY, "p1"))
+    assert (line.clicked, line.bought, line.revenue) == (0, 0, [])
+
+
+def test_of_two_that_showed_it_the_last_one_is_credited() -> None:
+    popular, ours = told(shown(0, "p1"), shown(HOUR, "p1", strategy="a_popularity"), viewed(2 * HOUR, "p1"))
+    assert (popular.strategy, popular.clicked) == ("a_popularity", 1)
+    assert (ours.strategy, ours.clicked) == ("co_visitation", 0)
+
+
+def test_customers_are_added_up() -> None:
+    ledger = Ledger()
+    for _ in range(3):
+        ledger.account([shown(0, "p1"), viewed(1, "p1")])
+    [line] = ledger.lines()
+    assert (line.shown, line.clicked, line.bought) == (3, 3, 0)
