@@ -151,7 +151,7 @@ def _try_on(asked: argparse.Namespace, name: str, faults: list[Fault], results: 
             while waiting := [fault for fault in faults if results.tried(fault.name) < asked.times]:
                 fault = min(waiting, key=lambda fault: results.tried(fault.name))
                 at = time.monotonic()
-                if at >= until:
+                if at >= until or on.is_used_up:
                     break
                 seed = asked.seed * SEEDS + results.tried(fault.name) + asked.since
                 again = f"--faults {fault.name} --seed {asked.seed} --since {seed % SEEDS} --times 1"

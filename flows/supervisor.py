@@ -190,8 +190,15 @@ class Supervisor:
                 self._take_up()
             if now >= retain_at:
                 retain_at = now + RETAIN_SECONDS
-                if self._settings.source == "log":
-                    embedded.apply_retention(self._settings.data_dir / "log", time.time())
+                self._retain()
+
+    def _retain(self) -> None:
+        if self._settings.source != "log":
+            return
+        try:
+            embedded.apply_retention(self._settings.data_dir / "log", time.time())
+        except OSError as error:  # a full disk does not even take the file that would be begun; later, then
+            log.warning("retention put off", extra={"fact": str(error)})
 
     def _mind(self, group: Group, now: float) -> None:
         """Restart what died, all of it together, not too fast."""
@@ -209,7 +216,7 @@ class Supervisor:
             try:
                 if group.name == "worker":
                     self._plan_workers()
-            except (LogError, StoreBusy, StoreFull) as error:
+            except (LogError, StoreBusy, StoreFull, OSError) as error:
                 # What passes, or what somebody mends while we wait; the first start would have said it and ended.
                 log.error("cannot start", extra={"group": group.name, "fact": str(error)})
                 group.start_at = now + group.backoff

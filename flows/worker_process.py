@@ -19,6 +19,8 @@ from prometheus_client import REGISTRY, generate_latest
 from config.load import load
 from config.settings import Settings
 
+log = logging.getLogger("impuls.process")
+
 _PR_SET_PDEATHSIG = 1
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -88,14 +90,25 @@ class Beat:
     def __init__(self, data_dir: Path, name: str) -> None:
         self._folder = data_dir / "run"
         self._name = name
+        self._is_mute = False
 
     def tell(self, status: dict[str, Any], *, metrics: bool = True) -> None:
-        """`metrics` cost some milliseconds to write, and nobody asks for them every second."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """`metrics` cost some milliseconds to write, and nobody asks for them every second.
+
+        What a full disk does not take is told with the next beat: a process must outlive that.
+        """
         told = {"at": time.time(), "pid": os.getpid(), **status}
-        self._put(f"{self._name}.json", json.dumps(told).encode())
-        if metrics:
-            self._put(f"{self._name}.prom", generate_latest(REGISTRY))
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._put(f"{self._name}.json", json.dumps(told).encode())
+            if metrics:
+                self._put(f"{self._name}.prom", generate_latest(REGISTRY))
+        except OSError as error:
+            if not self._is_mute:
+                log.warning("cannot tell how it is", extra={"fact": str(error)})
+            self._is_mute = True
+        else:
+            self._is_mute = False
 
     def read(self) -> dict[str, Any] | None:
         try:

@@ -20,10 +20,15 @@ from benchmarks.proof.proxy import Proxy
 SECONDS_MAX = 300.0  # the first start fetches the jars
 
 
+def partition_of(id: str, partitions: int) -> int:
+    """Where Kafka's own partitioner puts a customer's events."""
+    return int(murmur2(id.encode())) % 2**31 % partitions
+
+
 def ids_in(partition: int, partitions: int, before: str) -> Iterator[str]:
     """Ids, without end, whose events Kafka's own partitioner puts there."""
     ids = (f"{before}-{number:03}" for number in itertools.count())
-    return (id for id in ids if murmur2(id.encode()) % 2**31 % partitions == partition)
+    return (id for id in ids if partition_of(id, partitions) == partition)
 
 
 class Broker:

@@ -6,6 +6,7 @@ Everybody has an address, and most agreed to hear from the shop.  Half of them h
 from __future__ import annotations
 
 import heapq
+import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ SECOND = 1_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 
+AHEAD_MS = 92 * 24 * HOUR  # on the replay clock: past the last wait of all
 CLICKS = "clickstream"
 _PRICES = (5.25, 19.0, 25.0, 49.5, 60.0, 99.75, 100.0)
 _CONSENT = {"channel": "email", "topic": "marketing", "source": "sign-up form"}
@@ -56,12 +58,18 @@ MOMENTS = Tempo(
 
 
 class Appended(NamedTuple):
-    """One event and its customer, by whom it is keyed; all go to one topic, so that hers stay in order."""
+    """One event and its customer, by whom it is keyed; all of hers go to one topic, so that they stay in order."""
 
     at: int
     number: int
-    customer: str
+    customer: str  # empty: it is the catalogue's
     event: dict[str, Any]
+    topic: str = CLICKS
+
+    @property
+    def row(self) -> tuple[bytes | None, bytes]:
+        """Key and value in the log."""
+        return self.customer.encode() or None, json.dumps(self.event).encode()
 
 
 class Crowd:
@@ -98,13 +106,22 @@ class Crowd:
         for visit in range(chance.randint(1, tempo.visits_max)):
             name = {"cart_id": f"{customer}-{visit}"} if names_carts else {}
             cart = carts.setdefault(name.get("cart_id", ""), {})
-            for _ in range(chance.randint(1, 4)):
+            for _ in range(chance.choice((0, 0, 1, 2))):
+                at += chance.randint(*tempo.to_add)
+                yield self._track(at, customer, "Product Viewed", _product(chance.choice(_PRICES)))
+            for _ in range(chance.choice((0, 1, 2, 3, 4))):
                 at += chance.randint(*tempo.to_add)
                 yield self._change(at, customer, cart, name)
             if cart and chance.random() < 0.35:
                 at += chance.randint(*tempo.to_order)
+                order = f"o{self._number}"
+                lines = [{"product_id": product, "quantity": quantity} for product, quantity in cart.items()]
                 cart.clear()
-                yield self._track(at, customer, "Order Completed", {"order_id": f"o{self._number}", **name})
+                yield self._track(at, customer, "Order Completed", {"order_id": order, "products": lines, **name})
+                if chance.random() < 0.2:
+                    at += chance.randint(*tempo.to_order)
+                    undone = chance.choice(("Order Cancelled", "Order Refunded"))
+                    yield self._track(at, customer, undone, {"order_id": order})
             at += chance.randint(*tempo.to_next_visit)
 
     def _change(self, at: int, customer: str, cart: dict[str, int], name: dict[str, str]) -> Appended:
@@ -118,10 +135,9 @@ class Crowd:
             taken = {"product_id": product, "quantity": quantity, **name}
             return self._track(at, customer, "Product Removed", taken)
         price = chance.choice(_PRICES)
-        product, quantity = f"p{price}", chance.choice((1, 1, 1, 2))
-        cart[product] = cart.get(product, 0) + quantity
-        added = {"product_id": product, "name": product, "price": price, "currency": "PLN", "quantity": quantity}
-        return self._track(at, customer, "Product Added", {**added, **name})
+        added, quantity = _product(price), chance.choice((1, 1, 1, 2))
+        cart[added["product_id"]] = cart.get(added["product_id"], 0) + quantity
+        return self._track(at, customer, "Product Added", {**added, "quantity": quantity, **name})
 
     def _track(self, at: int, customer: str, event: str, properties: dict[str, Any]) -> Appended:
         return self._appended(at, customer, {"type": "track", "event": event, "properties": properties})
@@ -130,6 +146,10 @@ class Crowd:
         self._number += 1
         whole = {**event, "messageId": f"e{self._number}", "userId": customer, "timestamp": format_instant(at)}
         return Appended(at, self._number, customer, whole)
+
+
+def _product(price: float) -> dict[str, Any]:
+    return {"product_id": f"p{price}", "name": f"p{price}", "price": price, "currency": "PLN"}
 
 
 def last_word(at: int, number: int = 0) -> Appended:

@@ -217,14 +217,45 @@ class Deployment:
     def is_settled(self) -> bool:
         """Whether nothing is under way: all is read, and all that was decided is in the log."""
         beats = [self.beat(f"worker-{number}") for number in range(self.plan.workers)]
-        marks: dict[str, int] = {}
         ends: dict[str, int] = {}
         for beat in beats:
             ends |= beat.get("ends", {})
-            for name, mark in beat.get("watermarks", {}).items():
+        marks = self._watermarks()
+        return not self.has_backlog and all(marks.get(name, 0) >= end for name, end in ends.items())
+
+    def await_applied(self) -> None:
+        """Wait until every shard has applied all events that are in the log now."""
+        reader = doors.open_reader(self.settings, "proof")
+        try:
+            partitions = doors.find_partitions(reader, doors.input_topics(self.settings))
+            ends = {f"{tp.topic}/{tp.partition}": end for tp, end in reader.ends(partitions).items()}
+        finally:
+            reader.close()
+
+        def is_applied() -> bool:
+            marks = self._watermarks()
+            return all(marks.get(name, 0) >= end for name, end in ends.items())
+
+        self.wait(is_applied, READY_SECONDS_MAX, "done with what was there")
+
+    @property
+    def events_applied(self) -> int:
+        """How many records of the event topics every shard has taken in, as the workers told last."""
+        topics = doors.input_topics(self.settings)
+        return sum(mark for name, mark in self._watermarks().items() if name.partition("/")[0] in topics)
+
+    def _watermarks(self) -> dict[str, int]:
+        marks: dict[str, int] = {}
+        for number in range(self.plan.workers):
+            for name, mark in self.beat(f"worker-{number}").get("watermarks", {}).items():
                 marks[name] = min(mark, marks.get(name, mark))
-        quiet = all(beat.get("outbox") == 0 and beat.get("in_flight") == 0 for beat in beats)
-        return quiet and all(marks.get(name, 0) >= end for name, end in ends.items())
+        return marks
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether something that was decided is not known to be in the log yet."""
+        beats = [self.beat(f"worker-{number}") for number in range(self.plan.workers)]
+        return any(beat.get("outbox") != 0 or beat.get("in_flight") != 0 for beat in beats)
 
     def starts(self) -> dict[str, int]:
         """Where the workers that were started last began to read."""
@@ -305,6 +336,8 @@ partitions = {plan.partitions}
 bootstrap_servers = "{plan.proxied or plan.servers or "127.0.0.1:19092"}"
 [guards]
 {plan.guards}
+[store]
+retention_days = 3650
 [smtp]
 port = {smtp_port}
 timeout_seconds = {plan.smtp_timeout_seconds}

@@ -9,14 +9,17 @@ import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from heapq import merge
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from benchmarks.proof.crowd import DAYS, HOUR, MOMENTS, Appended, Crowd, last_word
+from benchmarks.proof.crowd import AHEAD_MS, DAYS, HOUR, MOMENTS, Appended, Crowd, last_word
 from benchmarks.proof.deployment import Deployment, Failed, Plan, Stopped
-from benchmarks.proof.feed import Feed
-from benchmarks.proof.flows_proved import NAMES
+from benchmarks.proof.feed import Feed, append
+from benchmarks.proof.flows_proved import NAMES, turns
 from benchmarks.proof.mail_server import MailServer
+from benchmarks.proof.regulars import Regulars
 from benchmarks.proof.verdict import Verdict, judge_decisions, judge_mails, withdrawn
 from state.ids import Ids, shard_of
 from state.instants import parse_instant
@@ -24,8 +27,10 @@ from state.secret import load_or_make
 from tests.flows import oracle
 
 START = parse_instant("2026-03-02T07:00:00Z")
-AHEAD_MS = 4 * 24 * HOUR  # replay: past the last wait of all
 LEAD_MS = 45_000  # live: how long after an event its reminder is due
+AHEAD_OF_LOAD_MS = 5_000  # live: until those are known who wait for a product
+NEWS_MS = 30_000  # from the first word of the catalogue to its last
+LAG_MAX = 3_000
 LATE_MS_MAX = 20_000  # live: an event must be there before the reminder that it could stop
 PAUSE_SECONDS_MAX = 3.0
 MISSES_MAX = 2  # for each kill that is to hit
@@ -111,7 +116,8 @@ class Killing:
         self._kills_wanted, self._puts_back, self._tell = kills, puts_back, tell
         self._mail = MailServer(folder / "mails.jsonl")
         self._deployment = Deployment(folder, plan, self._mail.port)
-        self._ids = Ids(load_or_make(self._deployment.settings.secret_file))
+        self._secret = load_or_make(self._deployment.settings.secret_file)
+        self._ids = Ids(self._secret)
         self._replays = plan.clock == "replay"
         self._events, self._pace = events, pace
 
@@ -129,7 +135,7 @@ class Killing:
 
     def _under_load(self) -> None:
         deployment, proof = self._deployment, self._proof
-        feed = self._feed()
+        first, feed = self._first_and_feed()
         feed.start()
         try:
             self._strike(feed)
@@ -137,16 +143,17 @@ class Killing:
             feed.stop(last_word(feed.last_at + AHEAD_MS) if self._replays else None)
         if not self._replays and feed.late_ms > LATE_MS_MAX:
             raise Failed(f"this machine is too slow for the pace: an event came {feed.late_ms / 1000:.1f} s late")
-        proof.events = len(feed.events)
+        events = [*(each.event for each in first), *feed.events]
+        proof.events = len(events)
         play_out = -1 if self._replays else HOUR
-        oracle_says = oracle.expected(feed.events, play_out, flows=NAMES)
+        oracle_says = oracle.expected(events, play_out, flows=NAMES, turn=turns(self._secret))
         sends = sum(each.outcome == "send" for each in oracle_says)
         self._settle(sends, 0.0 if self._replays else (feed.last_at + HOUR) / 1000)
         self._stop_politely()
         stored = deployment.decisions_in_store()
         judge_decisions(proof.verdict, deployment.records("decisions"), stored, oracle_says, self._was_rewound)
         kills = [kill.at for kill in proof.kills if kill.name.startswith("courier")]
-        put_off = withdrawn(deployment.records("deliveries"), stored, feed.events)
+        put_off = withdrawn(deployment.records("deliveries"), stored, events)
         concurrency = deployment.settings.courier.concurrency
         judge_mails(proof.verdict, self._mail.mails(), stored, kills, concurrency, put_off)
 
@@ -154,18 +161,30 @@ class Killing:
         shard = shard_of(self._ids.customer(customer.encode()), self._proof.plan.shards)
         return shard in self._proof.shards_put_back
 
-    def _feed(self) -> Feed:
-        """On the live clock each event goes in when it is an hour old but for `LEAD_MS`, so that its reminder is due
-        that much later; its own time says when."""
-        now, seed = time.time(), self._proof.seed
+    def _first_and_feed(self) -> tuple[list[Appended], Feed]:
+        """Those of long standing, who are there already, and the load.
+
+        On the live clock each event goes in when it is an hour old but for `LEAD_MS`, so that its reminder is due
+        that much later; its own time says when.
+        """
+        seed, deployment = self._proof.seed, self._deployment
+        if self._events is not None:
+            return [], self._paced(self._events)
+        start = START if self._replays else round(time.time() * 1000) - HOUR + LEAD_MS + AHEAD_OF_LOAD_MS
+        regulars = Regulars(seed, start)
+        first = regulars.history() if self._replays else regulars.waiting(LATE_MS_MAX)
+        append(deployment, first)
+        deployment.await_applied()
+        crowd = Crowd(seed, start, DAYS if self._replays else MOMENTS)
+        news = regulars.news() if self._replays else regulars.news(NEWS_MS)
+        events = merge(crowd, news, key=attrgetter("at"))
         if self._replays:
-            return Feed(
-                self._deployment,
-                self._events or Crowd(seed, START, DAYS),
-                lambda number, _: now + number / self._pace,
-            )
-        crowd = Crowd(seed, round(now * 1000) - HOUR + LEAD_MS + 500, MOMENTS)
-        return Feed(self._deployment, crowd, lambda _, each: (each.at + HOUR - LEAD_MS) / 1000)
+            return first, self._paced(events)
+        return first, Feed(deployment, events, lambda _, each: (each.at + HOUR - LEAD_MS) / 1000)
+
+    def _paced(self, events: Iterable[Appended]) -> Feed:
+        began = time.time()
+        return Feed(self._deployment, events, lambda number, _: began + number / self._pace, lag_max=LAG_MAX)
 
     def _strike(self, feed: Feed) -> None:
         aside: list[int] = []

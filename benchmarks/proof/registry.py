@@ -19,7 +19,8 @@ class Fault:
 
     `strike` is called while a load of its own goes on, does the harm and makes it good again; it may tell the
     trial's verdict what it sees.  What came of the trial's customers is judged afterwards, by the oracle.
-    `stage` names one of `benchmarks.proof.stage.PLANS`.
+    `stage` names one of `benchmarks.proof.stage.PLANS`.  `has_news`: whether the catalogue says something meanwhile;
+    who waits for a product is judged when the shard hears of it, which is another moment when it lost what it had read.
     """
 
     name: str
@@ -27,3 +28,4 @@ class Fault:
     judged: str
     stage: str
     strike: Callable[[Trial], None]
+    has_news: bool = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,24 +11,31 @@ from itertools import count
 from pathlib import Path
 
 from benchmarks.proof.broker import Broker
-from benchmarks.proof.crowd import CLICKS, Appended
+from benchmarks.proof.crowd import Appended
 from benchmarks.proof.deployment import Deployment, Failed, Plan
-from benchmarks.proof.feed import FLUSH_SECONDS_MAX
+from benchmarks.proof.feed import append, append_rows
+from benchmarks.proof.harm import Harm
 from benchmarks.proof.mail_server import MailServer
 from benchmarks.proof.registry import Fault
 from benchmarks.proof.tail import Tail
 from benchmarks.proof.trial import Trial
-from flows import worker_doors as doors
 from state.instants import parse_instant
 
-REPLAY_START = parse_instant("2016-01-01T07:00:00Z")  # so that there are years for trials, each of some days
+REPLAY_START = parse_instant("2000-01-02T07:00:00Z")  # so that there are years for trials, each of half a year
+REPLAY_END = parse_instant("2025-06-01T00:00:00Z")
 SMALL = Plan("log", "replay", shards=8, partitions=4, smtp_timeout_seconds=2.0)
 PLANS: dict[str, Plan] = {
     "log": SMALL,
     "alone": replace(SMALL, workers=1, couriers=1),
     "kafka": replace(SMALL, log="kafka"),
+    "power": replace(SMALL, durability="power"),
+    "live": replace(SMALL, clock="live", environment={"TZ": "Europe/Warsaw"}),
+    "full": SMALL,
 }
 """The stages there are."""
+HARMED = ("power", "live")  # those whose machine does harm
+SMALL_DISK = ("full",)
+SMALL_DISK_BYTES = 512 << 20
 
 
 class NotHere(RuntimeError):
@@ -37,18 +44,17 @@ class NotHere(RuntimeError):
 
 @dataclass
 class Stage:
-    """`offset` is how far the processes' clocks are ahead of the machine's, in seconds."""
+    """`harm` is what their machine does to the processes, where it does."""
 
     name: str
     folder: Path
     deployment: Deployment
     mail: MailServer
     broker: Broker | None = None
-    offset: float = 0.0
+    harm: Harm | None = None
     next_start: int = REPLAY_START
     courier_kills: list[float] = field(default_factory=list)
     mail_frozen: list[tuple[float, float]] = field(default_factory=list)
-    known: set[str] = field(default_factory=set)  # the ids of all messages so far
     _numbers: Iterator[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
@@ -59,16 +65,29 @@ class Stage:
     def is_live(self) -> bool:
         return self.deployment.plan.clock == "live"
 
+    @property
+    def offset(self) -> float:
+        """How far the processes' clocks are ahead of the machine's, in seconds."""
+        return self.harm.ahead if self.harm is not None else 0.0
+
     def now(self) -> float:
         """Seconds since 1970, as the processes have it."""
         return time.time() + self.offset
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether another trial would reach into the future."""
+        return not self.is_live and self.next_start > REPLAY_END
 
     def number(self) -> int:
         """Never the same twice."""
         return next(self._numbers)
 
     def step(self, milliseconds: int) -> None:
-        raise Failed(f"stage {self.name}: nobody can set its clock")
+        """Set the processes' clocks ahead."""
+        if self.harm is None:
+            raise Failed(f"stage {self.name}: nobody can set its clock")
+        self.harm.ahead += milliseconds / 1000
 
     def begin_anew(self) -> None:
         """The log was put back: what was read of it holds no longer."""
@@ -77,19 +96,10 @@ class Stage:
 
     def append(self, events: Iterable[Appended]) -> None:
         """Into the log, one by one."""
-        rows = [(each.customer.encode(), json.dumps(each.event).encode()) for each in events]
-        self.append_raw(CLICKS, rows)
+        append(self.deployment, events)
 
     def append_raw(self, topic: str, rows: Iterable[tuple[bytes | None, bytes]]) -> None:
-        writer = doors.open_writer(self.deployment.settings)
-        try:
-            for key, value in rows:
-                while not writer.send(topic, key, value):
-                    time.sleep(0.01)
-                if not writer.flush(FLUSH_SECONDS_MAX):
-                    raise Failed("the log did not take a record")
-        finally:
-            writer.close()
+        append_rows(self.deployment, ((topic, *row) for row in rows))
 
     def close(self) -> None:
         self.decisions.close()
@@ -99,7 +109,7 @@ class Stage:
 
     def try_once(self, fault: Fault, seed: int) -> Trial:
         """One trial, judged.  Raises `Failed` where it could not be made; the stage is of no more use then."""
-        trial = Trial(self, fault.name, seed)
+        trial = Trial(self, fault.name, seed, has_news=fault.has_news)
         trial.start_load()
         try:
             fault.strike(trial)
@@ -128,8 +138,37 @@ def stage(name: str, folder: Path) -> Iterator[Stage]:
             except (Failed, OSError) as error:
                 raise NotHere(f"no Kafka: {error}") from error
             plan = replace(plan, servers=broker.servers, proxied=broker.proxied)
+        harm = None
+        if name in HARMED:
+            try:
+                harm = Harm(folder)
+            except Failed as error:
+                raise NotHere(str(error)) from error
+            plan = replace(plan, environment={**plan.environment, **harm.environment})
+        if name in SMALL_DISK:
+            around.enter_context(_small_disk(folder / "data"))
         mail = MailServer(folder / "mails.jsonl")
-        made = Stage(name, folder, Deployment(folder, plan, mail.port), mail, broker)
+        wall = time.time if harm is None else lambda: time.time() + harm.ahead
+        made = Stage(name, folder, Deployment(folder, plan, mail.port, wall=wall), mail, broker, harm)
         around.callback(made.close)
+        if harm is not None:
+            harm.trust(made.deployment.settings.data_dir)
         made.deployment.start()
         yield made
+
+
+@contextmanager
+def _small_disk(folder: Path) -> Iterator[None]:
+    """A disk of its own for this folder, in memory; which takes the right to mount one."""
+    folder.mkdir(mode=0o700)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK_BYTES},mode=700", "proof", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise NotHere(f"no disk of its own: {error}") from error
+    if done.returncode:
+        raise NotHere(f"no disk of its own: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=False)

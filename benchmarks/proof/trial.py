@@ -6,14 +6,28 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.proof.crowd import DAYS, HOUR, MINUTE, MOMENTS, Appended, Crowd, last_word
+from benchmarks.proof.crowd import AHEAD_MS, DAYS, HOUR, MINUTE, MOMENTS, Appended, Crowd, last_word
 from benchmarks.proof.deployment import Deployment
 from benchmarks.proof.feed import Feed
-from benchmarks.proof.flows_proved import NAMES
+from benchmarks.proof.flows_proved import NAMES, turns
 from benchmarks.proof.mail_server import MailServer
-from benchmarks.proof.verdict import Verdict, final_decisions, first_decisions, judge_decisions, judge_mails, withdrawn
+from benchmarks.proof.regulars import LEAD_MS, Regulars
+from benchmarks.proof.verdict import (
+    Verdict,
+    final_decisions,
+    first_decisions,
+    judge_alone,
+    judge_decisions,
+    judge_mails,
+    withdrawn,
+)
+from state import decisions
+from state.secret import load_or_make
 from tests.flows import oracle
 
 if TYPE_CHECKING:
@@ -21,29 +35,50 @@ if TYPE_CHECKING:
 
 Through = Callable[[Iterable[Appended]], Iterable[Appended]]
 
-PACE = 100.0  # events a second
-AHEAD_MS = 4 * 24 * HOUR  # replay: past the last wait of all
-SETTLE_SECONDS_MAX = 120.0
+CARTS = "abandoned_cart"
+PACE = 50.0  # events a second
+EVENTS_MAX = 500  # however long the harm takes on a machine that has other work
+SETTLE_SECONDS_MAX = 600.0
+STUCK_SECONDS = 90.0  # without anything new
 QUIET_SECONDS = 1.2
+LOOKS_MAX = 20
+WRONG_MS_MAX = 2 * HOUR
 
 
 class Trial:
     """`stage` is where; the customers' ids begin with `tag`."""
 
-    def __init__(self, stage: Stage, name: str, seed: int) -> None:
+    def __init__(self, stage: Stage, name: str, seed: int, *, has_news: bool = True) -> None:
         self.stage, self.name, self.seed = stage, name, seed
         self.chance = random.Random(f"{name}/{seed}")
         self.tag = f"{name}.{seed}."
         self.verdict = Verdict()
         self.notes: Counter[str] = Counter()
         self.events: list[dict[str, Any]] = []
+        self.late: dict[str, dict[str, Any]] = {}  # by id: what the oracle of carts is told instead
         self.excused = False  # the log was put back, and with it what couriers had told
         self.is_judged = False  # by the fault itself
         self.rewound = False  # shards were put back
         self.kills_under_work = 0
-        self.began_at = stage.next_start
+        self.unjudged = 0  # so many of the events came under a wrong clock: nobody can tell when what was due
+        self.began_at = self._starts_at()  # nothing is decided of a moment before, but under a clock that is wrong
         self._mails_before = len(stage.mail.mails())
         self._feed: Feed | None = None
+        self._news: list[Appended] = []
+        self._begin(has_news)
+
+    def _begin(self, has_news: bool) -> None:
+        """Those of long standing come before the load, so that every flow has something to decide while it is on."""
+        live = self.stage.is_live
+        regulars = Regulars(self.seed, self._starts_at() + (0 if live else LEAD_MS), self.tag)
+        first = regulars.waiting(MINUTE) if live else regulars.history()
+        self.stage.append(first)
+        self.took([each.event for each in first], first[-1].at)
+        if not live:
+            self.stage.next_start = max(self.stage.next_start, self.began_at + LEAD_MS)
+        if has_news:
+            self._news = regulars.news(2_000) if live else regulars.news()
+            self.deployment.await_applied()
 
     # -- what a fault may use
 
@@ -99,13 +134,19 @@ class Trial:
     def start_load(self, pace: float = PACE, through: Through = iter) -> None:
         """Customers of the trial's own begin to come, or go on where they were."""
         crowd = Crowd(self.seed + len(self.events), self._starts_at(), self._tempo(), self.tag + f"{len(self.events)}-")
+        news, self._news = self._news, []
+        self._source = iter(through(islice(merge(crowd, news, key=attrgetter("at")), EVENTS_MAX)))
+        self.go_on(pace)
+
+    def go_on(self, pace: float = PACE) -> None:
+        """The same customers come again, to whatever the log has become."""
         began = time.time()
         live = self.stage.is_live
 
         def due(number: int, each: Appended) -> float:
             return each.at / 1000 - self.stage.offset if live else began + number / pace
 
-        self._feed = Feed(self.deployment, through(crowd), due, one_by_one=not live)
+        self._feed = Feed(self.deployment, self._source, due, one_by_one=not live)
         self._feed.start()
 
     def _tempo(self) -> Any:
@@ -120,6 +161,12 @@ class Trial:
             feed, self._feed = self._feed, None
             feed.stop()
             self.took(feed.events, feed.last_at)
+
+    def begin_anew(self) -> None:
+        """The clock is right again: who came before is not compared with the oracle, only with herself."""
+        self.stop_load()
+        self.unjudged = len(self.events)
+        self.start_load()
 
     def took(self, events: Iterable[dict[str, Any]], last_at: int) -> None:
         """These are in the log."""
@@ -139,9 +186,13 @@ class Trial:
     # -- the judgement
 
     def expected(self) -> list[oracle.Expected]:
-        last = max((oracle.instant(each["timestamp"]) for each in self.events), default=0)
+        events = self.events[self.unjudged :]
+        last = max((oracle.instant(each["timestamp"]) for each in events), default=0)
         end = round(self.stage.now() * 1000) if self.stage.is_live else last + AHEAD_MS - HOUR
-        return oracle.expected(self.events, end - last, flows=NAMES)
+        turn = turns(load_or_make(self.deployment.settings.secret_file))
+        told = oracle.expected(events, end - last, flows=[name for name in NAMES if name != CARTS], turn=turn)
+        of_carts = [self.late.get(each["messageId"], each) for each in events]
+        return sorted([*told, *oracle.expected(of_carts, end - last, flows=[CARTS])])
 
     def settle(self, seconds: float = SETTLE_SECONDS_MAX) -> bool:
         """Whether all that is expected came, and nothing more for a moment."""
@@ -153,13 +204,15 @@ class Trial:
             rows, mails = self.stage.decisions.read(), self.stage.mail.mails()
             if (len(rows), len(mails)) != seen:
                 quiet_since, seen = time.monotonic(), (len(rows), len(mails))
-            elif time.monotonic() - quiet_since > QUIET_SECONDS and self._is_complete(expected):
+            elif (quiet := time.monotonic() - quiet_since) > QUIET_SECONDS and self._is_complete(expected):
                 return True
-            time.sleep(0.1)
+            elif quiet > STUCK_SECONDS:
+                return False
+            time.sleep(0.2)
         return False
 
     def _is_complete(self, expected: list[oracle.Expected]) -> bool:
-        mine = self._mine(self.stage.decisions.records)
+        mine = self._judged(self._mine(self.stage.decisions.records))
         if len({each.message_id for each in first_decisions(mine)}) < len(expected):
             return False
         must = {id for id, last in final_decisions(mine).items() if last.outcome == "send"}
@@ -167,11 +220,16 @@ class Trial:
 
     def judge(self) -> Verdict:
         """What came of the trial's customers, against the oracle."""
-        topic = self._mine(self.stage.decisions.read())
-        stored = self._mine(self.deployment.decisions_in_store(self.began_at))
+        topic, stored = self._told_and_stored()
         expected = self._as_bounced(self.expected(), stored)
-        judge_decisions(self.verdict, topic, stored, expected, lambda customer: self.rewound)
-        others = self.stage.known - {each.message_id for each in final_decisions(stored).values()}
+        judged = self._judged(topic), self._judged(stored)
+        judge_decisions(self.verdict, *judged, expected, lambda customer: self.rewound)
+        if self.unjudged:
+            judge_alone(self.verdict, topic, stored)
+        every = self.stage.decisions.records
+        others = {each.message_id for each in first_decisions(every)} - {
+            each.message_id for each in first_decisions(topic)
+        }
         mails = [mail for mail in self.mail.mails()[self._mails_before :] if mail.message_id not in others]
         judge_mails(
             self.verdict,
@@ -183,8 +241,25 @@ class Trial:
             self.excused,
             self.stage.mail_frozen,
         )
-        self.stage.known |= {each.message_id for each in final_decisions(stored).values()}
         return self.verdict
+
+    def _told_and_stored(self) -> tuple[list[bytes], list[bytes]]:
+        """Topic and store at one moment: nothing was told while the store was read."""
+        for _ in range(LOOKS_MAX):
+            before = len(self._mine(self.stage.decisions.read()))
+            stored = self._mine(self.deployment.decisions_in_store(self.began_at - WRONG_MS_MAX))
+            self.deployment.wait(lambda: not self.deployment.has_backlog, SETTLE_SECONDS_MAX, "done with its outbox")
+            topic = self._mine(self.stage.decisions.read())
+            if len(topic) == before:
+                break
+        return topic, stored
+
+    def _judged(self, raws: Iterable[bytes]) -> list[bytes]:
+        """Of these decisions those about customers who came under a clock that was right."""
+        if not self.unjudged:
+            return list(raws)
+        before = {each.get("userId") for each in self.events[: self.unjudged]}
+        return [raw for raw in raws if decisions.from_json(raw).customer not in before]
 
     def _mine(self, raws: Iterable[bytes]) -> list[bytes]:
         mark = f'"customer":"{self.tag}'.encode()

@@ -19,6 +19,15 @@ from tests.flows import oracle
 
 Kind = Literal["lost", "wrong", "doubled", "unexplained"]
 
+MOVES_ON = {
+    "abandoned_cart": ("Product Added", "Product Removed", "Order Completed"),
+    "browse_abandonment": ("Product Viewed",),
+    "post_purchase": ("Order Cancelled", "Order Refunded"),
+    "replenishment": ("Order Completed",),
+    "win_back": ("Order Completed",),
+}
+"""What ends or begins anew a passage through a flow, and with it a message that waits for another try."""
+
 SHOWN_MAX = 5
 IN_FLIGHT_SECONDS = 5.0  # from a mail's acceptance until its result is in the log, at the very most
 SERVER_SECONDS = 2.0  # a mail that is all there is accepted though its courier has just died
@@ -86,28 +95,36 @@ def judge_decisions(
     verdict.hold("nothing is decided twice", (each for each, times in told.items() if times > 1), "doubled")
 
 
+def judge_alone(verdict: Verdict, topic: Iterable[bytes], store: Iterable[bytes]) -> None:
+    """Where no oracle knows what is right: topic and store tell the same, and no step of a passage is taken twice."""
+    told, kept = {decisions.from_json(raw).decision_id: raw for raw in topic}, set(store)
+    verdict.hold("store and topic tell the same of a decision", (id for id, raw in told.items() if raw not in kept))
+    verdict.hold("every decision of the store is in the topic", kept - set(told.values()))
+    steps = Counter((each.customer, each.flow, each.passage, each.message) for each in first_decisions(kept))
+    verdict.hold("nothing is decided twice", (step for step, times in steps.items() if times > 1), "doubled")
+
+
 def _is_retry_of(id: str, raws: Sequence[bytes], rewound: Callable[[str], bool]) -> bool:
     return not id.endswith("-0") and all(rewound(decisions.from_json(raw).customer) for raw in raws if raw)
 
 
 def withdrawn(deliveries: Iterable[bytes], store: Iterable[bytes], events: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Messages that a courier could not bring at once, about a cart that was changed or bought before the retry."""
+    """Messages that a courier could not bring at once, whose customer moved on before the retry."""
     results: dict[str, tuple[int, str]] = {}
     for raw in deliveries:
         told = msgspec.json.decode(raw, type=Delivery)
         if told.result != "started":
             results[told.message_id] = max(results.get(told.message_id, (0, "")), (told.attempt, told.result))
-    moved: dict[str, int] = {}
+    moved: dict[tuple[str, str], int] = {}
     for event in events:
-        if event.get("event") in ("Product Added", "Product Removed", "Order Completed"):
+        for flow in (flow for flow, enders in MOVES_ON.items() if event.get("event") in enders):
             customer, at = event["userId"], parse_instant(event["timestamp"])
-            moved[customer] = max(at, moved.get(customer, at))
+            moved[flow, customer] = max(at, moved.get((flow, customer), at))
     return {
         each.message_id
         for each in first_decisions(store)
-        if each.flow == "abandoned_cart"
-        and results.get(each.message_id, (0, ""))[1] in ("deferred", "unknown")
-        and moved.get(each.customer, 0) >= parse_instant(each.at)
+        if results.get(each.message_id, (0, ""))[1] in ("deferred", "unknown")
+        and moved.get((each.flow, each.customer), 0) >= parse_instant(each.at)
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.proof.faults import damage, events, kafka, mail, processes
+from benchmarks.proof.faults import damage, events, kafka, machine, mail, processes
 from benchmarks.proof.registry import Fault
 
-FAULTS: list[Fault] = [*processes.FAULTS, *mail.FAULTS, *events.FAULTS, *kafka.FAULTS, *damage.FAULTS]
+FAULTS: list[Fault] = [*processes.FAULTS, *mail.FAULTS, *events.FAULTS, *kafka.FAULTS, *machine.FAULTS, *damage.FAULTS]

@@ -28,7 +28,7 @@ def again(trial: Trial) -> None:
     """A tracker sends what it has sent, some of it thrice."""
     for _ in range(trial.chance.randint(2, 4)):
         trial.pause(0.3, 0.7)
-        known = trial.so_far()[-200:]
+        known = [each for each in trial.so_far()[-200:] if "userId" in each]
         repeated = trial.chance.choices(known, k=min(40, len(known))) if known else []
         rows = [(each["userId"].encode(), json.dumps(each).encode()) for each in repeated]
         trial.stage.append_raw(CLICKS, rows)
@@ -69,8 +69,10 @@ def late(trial: Trial) -> None:
         time.sleep(0.1)
     orders = [_order(each, start + HOUR // 2) for each in people]
     trial.stage.append(orders)
-    # For the oracle, which knows no lateness, each is an order of just after the reminder.
-    trial.took([_order(each, start + number + HOUR + 1).event for number, each in enumerate(people)], 0)
+    trial.took([each.event for each in orders], 0)
+    for number, each in enumerate(people):  # to her cart, it is an order of just after the reminder
+        told = _order(each, start + number + HOUR + 1).event
+        trial.late[told["messageId"]] = told
     trial.notes["late_orders"] += len(orders)
     trial.pause(0.3, 0.6)
 
@@ -123,10 +125,11 @@ def hot_key(trial: Trial) -> None:
     writer = doors.open_writer(trial.deployment.settings)
     at, bot = format_instant(trial.stage.next_start), f"{trial.tag}bot"
     for number in range(HOT_EVENTS):
-        properties = {"product_id": f"p{number % 50}"}
-        event = {"type": "track", "event": "Product Viewed", "messageId": f"b{number}", "userId": bot, "timestamp": at}
-        while not writer.send(CLICKS, bot.encode(), json.dumps({**event, "properties": properties}).encode()):
+        seen = {"type": "track", "event": "Product Viewed", "messageId": f"b{number}", "userId": bot, "timestamp": at}
+        event = {**seen, "properties": {"product_id": f"p{number % 50}"}}
+        while not writer.send(CLICKS, bot.encode(), json.dumps(event).encode()):
             time.sleep(0.01)
+        trial.events.append(event)
     trial.verdict.hold("the log takes them", [] if writer.flush(SECONDS_MAX) else ["not all"], "lost")
     writer.close()
     trial.notes["events_of_the_bot"] += HOT_EVENTS

@@ -9,7 +9,7 @@ import time
 from kafka import KafkaAdminClient  # type: ignore[import-untyped]
 from kafka import TopicPartition as KafkaPartition
 
-from benchmarks.proof.broker import Broker, ids_in
+from benchmarks.proof.broker import Broker, ids_in, partition_of
 from benchmarks.proof.crowd import CLICKS
 from benchmarks.proof.deployment import Failed
 from benchmarks.proof.proxy import Proxy
@@ -79,6 +79,34 @@ def narrow(trial: Trial) -> None:
     proxy_of(trial).well()
 
 
+def add_partitions(trial: Trial) -> None:
+    """Customers whose key then leads elsewhere, too."""
+    trial.pause(1.0, 2.0)
+    trial.stop_load()
+    broker = broker_of(trial)
+    before = _count(broker)
+    client = KafkaAdminClient(bootstrap_servers=broker.servers)
+    try:
+        client.create_partitions({CLICKS: before + 1})
+    finally:
+        client.close()
+    deadline = time.monotonic() + 60
+    while _count(broker) == before:
+        if time.monotonic() > deadline:
+            raise Failed(f"{CLICKS} has no more than its {before} partitions")
+        time.sleep(0.1)
+    known = {each.get("userId") for each in trial.events}
+    trial.go_on()
+    trial.pause(2.0, 4.0)
+    if trial.chance.random() < 0.5:
+        trial.kill(trial.chance.choice(trial.deployment.names))
+        trial.pause(0.5, 1.0)
+    trial.stop_load()
+    came_again = known & {each.get("userId") for each in trial.events[-200:]}
+    moved = (id for id in came_again if id and partition_of(id, before) != partition_of(id, before + 1))
+    trial.notes["keys_moved"] += sum(1 for _ in moved)
+
+
 def expire(trial: Trial) -> None:
     """Records that no shard has read are deleted: while nothing runs, or under workers that were too slow."""
     trial.pause(0.5, 1.0)
@@ -92,9 +120,10 @@ def expire(trial: Trial) -> None:
     else:
         for pid in deployment.pids().values():
             deployment.signal_child(pid, signal.SIGSTOP)
-    partition = trial.chance.randrange(deployment.plan.partitions)
+    partitions = _count(broker)
+    partition = trial.chance.randrange(partitions)
     end = _end(broker, partition)
-    nobody = next(ids_in(partition, deployment.plan.partitions, "nobody")).encode()
+    nobody = next(ids_in(partition, partitions, "nobody")).encode()
     for count in (1, trial.chance.randint(1, 40)):
         trial.stage.append_raw(CLICKS, [(nobody, b"{}")] * count)
         trial.wait(1.0)  # whoever still waits at the broker has the first, and not the others
@@ -127,6 +156,14 @@ def _names(trial: Trial, place: int, words: str) -> bool:
     return any(words in line and "deleted unread" in line for line in said)
 
 
+def _count(broker: Broker) -> int:
+    client = KafkaAdminClient(bootstrap_servers=broker.servers)
+    try:
+        return len(client.describe_topics([CLICKS])[0]["partitions"])
+    finally:
+        client.close()
+
+
 def _end(broker: Broker, partition: int) -> int:
     from connectors.kafka import open_reader
 
@@ -153,6 +190,13 @@ FAULTS = [
     Fault("kafka-split", "a network that swallows all, then refuses connections", CAUGHT_UP, "kafka", split_off),
     Fault("kafka-slow", "50 to 600 ms each way", CAUGHT_UP, "kafka", delay),
     Fault("kafka-narrow", "20 to 200 kB a second", CAUGHT_UP, "kafka", narrow),
+    Fault(
+        "kafka-partitions",
+        "a partition added under load, so that keys move",
+        "a key that moved keeps its order: every decision is the oracle's, once",
+        "kafka",
+        add_partitions,
+    ),
     Fault(
         "kafka-expired",
         "records deleted that no shard has read, at a stop or under frozen workers",

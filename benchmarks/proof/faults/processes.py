@@ -141,5 +141,5 @@ FAULTS = [
     ),
     Fault("rescale", "1 → 3 → 2 workers, politely or not", AS_EVER, "log", other_numbers_of_workers),
     Fault("old-shards", "shards put back from an older copy", AS_EVER, "log", shards_as_they_were),
-    Fault("cut-shards", "the tails of shards' write-ahead logs cut", AS_EVER, "log", shards_without_their_tails),
+    Fault("cut-shards", "the tails of shards' write-ahead logs cut", AS_EVER, "log", shards_without_their_tails, False),
 ]
