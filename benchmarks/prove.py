@@ -205,7 +205,7 @@ def _arguments() -> argparse.Namespace:
     asked.add_argument("--into", type=Path, help="a file that sums up the results of all slices")
     asked.add_argument("--log", choices=("log", "kafka", "both"), default="both", help="of the kills")
     asked.add_argument("--clock", choices=("replay", "live", "both"), default="both", help="of the kills")
-    asked.add_argument("--pace", type=float, default=100.0, help="events a second, on the replay clock")
+    asked.add_argument("--pace", type=float, default=30.0, help="events a second, on the replay clock")
     asked.add_argument("--kills-a-proof", type=int, default=KILLS_A_PROOF_MAX, help="before it is judged")
     asked.add_argument("--keep", type=Path, help="a folder for data and logs, which stay there")
     found = asked.parse_args()

@@ -6,6 +6,7 @@ Started by the supervisor, one per core; several form a Bytewax cluster on one p
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from contextlib import suppress
@@ -20,7 +21,7 @@ from flows import worker_doors as doors
 from flows.catalog import Catalog, load
 from flows.published_models import FOLDER as MODELS
 from flows.worker_place import Place, lowest_told
-from flows.worker_process import METRICS_BEATS, Beat, prepare, settings_for, told_by_supervisor
+from flows.worker_process import METRICS_BEATS, Beat, WallClock, prepare, settings_for, told_by_supervisor
 from flows.worker_rules import rules_of
 from flows.worker_stops import stopped_flows
 from operators import balance, dataflow
@@ -46,6 +47,7 @@ log = logging.getLogger("impuls.worker")
 ENDS_BEATS, COMMIT_BEATS = 3, 5
 DAY_MS = 86_400_000
 FULL_PAUSE_SECONDS, FULL_TOLD_SECONDS = 0.2, 30.0
+SET_BACK_SECONDS_MAX = 2.0
 
 
 class Worker:
@@ -182,9 +184,11 @@ class Worker:
     # -- what others may know
 
     def _beat(self) -> None:
-        beat = Beat(self._settings.data_dir, f"worker-{self._place.process}")
+        beat, clock = Beat(self._settings.data_dir, f"worker-{self._place.process}"), WallClock()
         for number in count():
             time.sleep(1.0)
+            if (seconds := clock.set_back_by()) > SET_BACK_SECONDS_MAX:
+                _start_anew(seconds)
             if self._stop.asked:
                 return  # the last word is told when all is written
             if self._source is not None and number % ENDS_BEATS == 0:
@@ -270,6 +274,15 @@ class Worker:
         lowest = lowest_told(self._settings.data_dir, self._place.processes)
         if self._place.process == 0 and lowest:
             self._reader.commit(lowest)
+
+
+def _start_anew(seconds: float) -> None:
+    """Bytewax sleeps until moments of the wall clock: it would read nothing until that is there again.
+
+    To end at any instant is safe, and the supervisor starts us anew.
+    """
+    log.error("clock set back", extra={"seconds": round(seconds, 1), "fact": "the worker is started anew"})
+    os._exit(os.EX_TEMPFAIL)
 
 
 def main() -> None:

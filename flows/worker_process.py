@@ -123,6 +123,19 @@ class Beat:
         fresh.rename(self._folder / name)
 
 
+class WallClock:
+    """Notices when somebody sets the wall clock back, by the clock that nobody can set."""
+
+    def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._wall, self._monotonic = wall, monotonic
+        self._ahead = wall() - monotonic()
+
+    def set_back_by(self) -> float:
+        """Seconds it was set back since this was asked last."""
+        before, self._ahead = self._ahead, self._wall() - self._monotonic()
+        return max(0.0, before - self._ahead)
+
+
 def told_by_supervisor() -> dict[str, Any]:
     """What the supervisor gave a process of its own to know: `{"config": …, "supervisor": its pid, …}`.
 

@@ -30,7 +30,7 @@ START = parse_instant("2026-03-02T07:00:00Z")
 LEAD_MS = 45_000  # live: how long after an event its reminder is due
 AHEAD_OF_LOAD_MS = 5_000  # live: until those are known who wait for a product
 NEWS_MS = 30_000  # from the first word of the catalogue to its last
-LAG_MAX = 3_000
+LAG_MAX = 500
 LATE_MS_MAX = 20_000  # live: an event must be there before the reminder that it could stop
 PAUSE_SECONDS_MAX = 3.0
 MISSES_MAX = 2  # for each kill that is to hit
@@ -106,7 +106,7 @@ class Killing:
         seed: int,
         *,
         kills: int,
-        pace: float = 150.0,
+        pace: float = 30.0,
         events: Iterable[Appended] | None = None,
         puts_back: int = 3,
         tell: Tell = print,

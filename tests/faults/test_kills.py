@@ -33,7 +33,7 @@ def own_broker() -> Iterator[str]:
 
 
 def proven(folder: Path, plan: Plan) -> Proof:
-    return Killing(folder, plan, SEED, kills=KILLS, pace=60, puts_back=2).run()
+    return Killing(folder, plan, SEED, kills=KILLS, pace=15, puts_back=2).run()
 
 
 def test_on_the_embedded_log_kills_and_a_shard_put_back_change_no_decision_and_no_mail(tmp_path: Path) -> None:
