@@ -1,8 +1,8 @@
 """A machine that does harm to the processes on it: a wall clock that is wrong, a disk that stalls, a power cut.
 
 A layer of ours (`harm.c`, put before the system's own by LD_PRELOAD) stands in for the hardware: it needs a C compiler
-and Linux.  What it calls lost is the end of what no `fsync` covered, cut off or left as zeros, as journalling file
-systems leave it; folders and names are never lost, and no hole is left before what was kept.
+and Linux.  What it calls lost is the end of what no `fsync` covered, cut off, as a file system in ordered mode leaves
+it; folders and names are never lost, and nothing is left as zeros.
 """
 
 from __future__ import annotations
@@ -64,8 +64,10 @@ class Harm:
                     ledger.write(_ENTRY.pack(told.st_dev, told.st_ino, told.st_size))
 
     def cut_power(self, chance: random.Random, folder: Path, spared: Iterable[Path] = ()) -> int:
-        """With all processes dead: of each file keep what was synced, and of the rest as much as chance wants, some of
-        it as zeros.  How many bytes were lost."""
+        """With all processes dead: of each file keep what was synced, and of the rest as much as chance wants.
+
+        How many bytes were lost.
+        """
         safe, lost, whole = self._synced(), 0, set(spared)
         for path in sorted(folder.rglob("*")):
             if not path.is_file() or path.is_symlink() or whole.intersection(path.parents):
@@ -93,8 +95,6 @@ def _forget(path: Path, sure: int, size: int, chance: random.Random) -> int:
     if size == sure:
         return 0
     kept = chance.choice((sure, size, chance.randint(sure, size)))
-    zeros = chance.randint(0, kept - sure) if chance.random() < 0.3 else 0  # the length was written, the content not
     with path.open("r+b") as opened:
-        opened.truncate(kept - zeros)
         opened.truncate(kept)
-    return size - kept + zeros
+    return size - kept
