@@ -54,7 +54,7 @@ _LAYERS = {
     "operators.sending": DECIDE,
     "operators.guards": DECIDE,
     "operators.local_time": DECIDE,
-    "operators.shard._follow": DECIDE,
+    "operators.shard._write_down": DECIDE,
     "state.decisions": DECIDE,
     "flows.messages": DECIDE,
     "flows.cli_replay.on_decided": DECIDE,

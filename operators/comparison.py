@@ -5,9 +5,10 @@ Counted from when these two versions met; an edit of either begins anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from operators.effects import Effects
 from operators.program import Program
 from operators.tallies import Key
 from operators.trials import base_of, shadow_name
@@ -38,6 +39,13 @@ class Trials:
     def made(self, decision: Decision) -> Key | None:
         words = f"{decision.outcome}: {decision.reason}" if decision.reason else decision.outcome
         return self._key(decision.flow, decision.flow_version, decision.message, words)
+
+    def keys(self, effects: Effects) -> Iterator[Key]:
+        """What one transition counts for."""
+        if self.modes:
+            found = [self.entered(flow, version) for flow, version in effects.entered]
+            found += [self.made(decision) for decision in (*effects.decisions, *effects.shadowed)]
+            yield from (key for key in found if key is not None)
 
     def _key(self, flow: str, version: str, *what: str) -> Key | None:
         versions = self.versions.get(base_of(flow))

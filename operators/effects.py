@@ -44,7 +44,15 @@ class Effects(msgspec.Struct):
     def any(self) -> bool:
         """Whether there is something to write down or to hand on."""
         return bool(
-            self.decisions or self.faults or self.words or self.refused or self.drawn or self.entered or self.shadowed
+            self.decisions
+            or self.messages
+            or self.faults
+            or self.words
+            or self.refused
+            or self.drawn
+            or self.entered
+            or self.shadowed
+            or self.lost
         )
 
     def mark(self) -> Mark:

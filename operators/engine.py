@@ -18,15 +18,17 @@ from operators.experiments import assigned
 from operators.flow import Flow, Step, Wait
 from operators.gates import Gate, first_gate
 from operators.guards import Rules
-from operators.journey import Intent, Journey, Moved
+from operators.journey import Journey, Moved
 from operators.meeting import Links, Meeting
 from operators.observe import folds_for, observe
+from operators.plans import first_rest, hears_unguarded
 from operators.program import Program
 from operators.results import early_results, never_told, settle
 from operators.sending import Sending, Turn
 from operators.shadows import Shadows
 from operators.trials import canary_name, is_shadow
 from operators.versions import Versions
+from operators.wishes import wish_of
 from state import event_codec
 from state.aliases import Coming
 from state.catalogue import CatalogueChange
@@ -84,8 +86,13 @@ class Engine:
             self._graces[flow.name] = max(grace, self._graces.get(flow.name, 0))
         self._some_wait_longer = any(self._graces.values())
         self._hears_inside = frozenset(flow.name for flow in program.all if flow.hears_inside)
+        self._first_rests = {flow.name: first_rest(flow) for flow in program.flows if not program.on_trial}
+        self._unguarded = frozenset(flow.name for flow in program.flows if self._needs_no_guard(flow))
         self.links = links
         self.meeting = Meeting(links, self._first, self._graces)
+
+    def _needs_no_guard(self, flow: Flow[Any]) -> bool:
+        return self._first_rests.get(flow.name) is not None and hears_unguarded(flow)
 
     def on_event(self, customer: Customer, arrived: Arrived, wall: int, effects: Effects) -> Taken:
         """Take an event in, once.  `held`: it is later than one of her wakes, and must wait for it."""
@@ -128,11 +135,13 @@ class Engine:
 
     def hear(self, turn: Turn, flow: Flow[Any], fact: Event, *, correction: bool = False) -> None:
         """Move one customer through one flow, by her version of it, because of one fact."""
-        flow = self._versions.at(flow.name, turn.customer.id) or flow
         if correction:
-            places.correct(turn.customer, flow, fact)
-            return
-        self._guarded(turn, flow, fact, None, self._hear, turn, flow, fact)
+            places.correct(turn.customer, self._versions.at(flow.name, turn.customer.id) or flow, fact)
+        elif flow.name in self._unguarded:
+            self._hear(turn, flow, fact)
+        else:
+            flow = self._versions.at(flow.name, turn.customer.id) or flow
+            self._guarded(turn, flow, fact, None, self._hear, turn, flow, fact)
 
     def wake(
         self,
@@ -310,9 +319,11 @@ class Engine:
 
     def _hear_inside(self, turn: Turn, flow: Flow[Any], fact: Event, lenient: bool) -> None:
         """Let those leave, or go on from their wait, whom the fact moves."""
-        customer = turn.customer
-        for passage in [each for each in customer.passages if each.flow == flow.name]:
-            version = self._versions.at(flow.name, customer.id, passage.wait) or flow
+        customer, name = turn.customer, flow.name
+        for passage in customer.passages:  # a list that is replaced, never changed
+            if passage.flow != name:
+                continue
+            version = self._versions.at(name, customer.id, passage.wait) or flow
             if not places.concerns(flow, fact, passage.subject) or fact.at < passage.entered_at:
                 continue
             if any(places.matches(trigger, fact, customer, lenient) for trigger in version.leave):
@@ -342,17 +353,23 @@ class Engine:
         inside = places.find(customer, flow.name, subject)
         if inside is not None and (not flow.restart or fact.at < inside.entered_at):
             return
-        if flow.restart and (inside is not None or customer.pending):
+        if flow.restart and customer.pending:
             places.leave(customer, flow.name, subject, fact.at)
+        elif inside is not None:
+            places.remove(customer, inside)
+        rests = self._first_rests.get(flow.name)
         passage = Passage(
             flow=flow.name,
             subject=subject,
             id=self._ids.passage(customer.id, flow.name, subject, fact.id),
-            wait="",
-            until=0,
+            wait=rests[0] if rests else "",
+            until=fact.at + rests[1] if rests else 0,
             entered_at=fact.at,
             event=event_codec.encode(fact),
         )
+        if rests is not None:
+            customer.passages = places.rest(customer.passages, passage)
+            return
         if self._program.on_trial:
             turn.effects.entered.append((flow.name, self._program.version_of(flow)))
         moved = journey.enter(flow, self._journey(customer, flow, fact, fact.at, passage))
@@ -403,33 +420,8 @@ class Engine:
             rests = msgspec.structs.replace(passage, wait=moved.wait, until=moved.until, chosen=moved.chosen)
             customer.passages = places.rest(customer.passages, rests)
         for intent in moved.intents:
-            wish = self._wish(passage, intent, moment)
+            wish = wish_of(self._ids, passage, intent, moment)
             self._settle_early(turn, self._sending.look(turn, wish, moment))
-
-    def _wish(self, passage: Passage, intent: Intent, moment: int) -> Pending:
-        chosen = intent.chosen
-        return Pending(
-            message_id=self._ids.message(passage.id, intent.step),
-            flow=passage.flow,
-            subject=passage.subject,
-            passage=passage.id,
-            entered_at=passage.entered_at,
-            step=intent.step,
-            wait=intent.wait,
-            template=intent.template.name,
-            channel=intent.template.channel,
-            kind=intent.template.kind,
-            event=passage.event,
-            at=moment,
-            decisions=0,
-            due=moment,
-            experiment=chosen.experiment if chosen else "",
-            arm=chosen.arm if chosen else "",
-            propensity=chosen.propensity if chosen else None,
-            otherwise=intent.otherwise,
-            shares=chosen.shares if chosen else 0,
-            context=chosen.context if chosen else "",
-        )
 
     def _settle_early(self, turn: Turn, message_id: str) -> None:
         """A shard put back decides again what couriers have long told the result of."""

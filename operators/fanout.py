@@ -134,7 +134,11 @@ class Fanout:
         if not self._jobs or customer.changes_heard >= self._last:
             return
         before, customer.changes_heard = customer.changes_heard, self._last
-        products = customer.interests.keys() | self._shard.held.products(chash) if customer.held else customer.interests
+        products = (
+            customer.interests.keys() | self._shard.held.products(chash, customer.held)
+            if customer.held
+            else customer.interests
+        )
         found = [job for product in products for job in self._by_product.get(product, ()) if job.number > before]
         for job in sorted(found, key=lambda job: job.number):
             at = TopicPartition(job.cause.topic, job.cause.partition)

@@ -44,16 +44,19 @@ class Held:
         self._new.setdefault(chash, {})[key] = arrived
         self.count += 1
 
-    def of(self, chash: bytes) -> list[tuple[bytes, Arrived]]:
-        """Hers in order of time, topic, partition and offset, each with its key."""
+    def of(self, chash: bytes, count: int) -> list[tuple[bytes, Arrived]]:
+        """Hers in order of time, topic, partition and offset, each with its key; she says how many there are."""
+        new = self._new.get(chash, {})
+        if len(new) == count:
+            return sorted(new.items(), key=_key)  # as when a log is read from far back: none of them is on disk
         released = self._released
         rows = {key: _arrived(raw) for key, raw in self._store.held(chash) if key not in released}
-        rows |= self._new.get(chash, {})
+        rows |= new
         return sorted(rows.items(), key=_key)
 
-    def products(self, chash: bytes) -> set[str]:
+    def products(self, chash: bytes, count: int) -> set[str]:
         """What her events are about that are held back."""
-        events = (arrived.event for _, arrived in self.of(chash))
+        events = (arrived.event for _, arrived in self.of(chash, count))
         return {event.product_id for event in events if isinstance(event, ProductEvent)}
 
     def release(self, chash: bytes, keys: list[bytes]) -> None:

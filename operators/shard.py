@@ -53,6 +53,7 @@ _attempt = msgspec.json.Decoder(Message)
 
 
 Range = tuple[str, int, int, int, int]
+At = tuple[TopicPartition, Record]
 
 
 class SourceGap(RuntimeError):
@@ -277,9 +278,7 @@ class Shard:
         self.fanout.reach(chash, entry)
         return self.arrive(chash, entry, arrived, (tp, record))
 
-    def arrive(
-        self, chash: bytes, entry: Entry, arrived: Arrived, at: tuple[TopicPartition, Record], *, news: bool = False
-    ) -> str:
+    def arrive(self, chash: bytes, entry: Entry, arrived: Arrived, at: At, *, news: bool = False) -> str:
         """An event comes to a customer, or news that she should have heard before what was due since."""
         customer, engine, effects = entry.customer, self.around.engine, Effects()
         passages, pending = customer.passages, customer.pending
@@ -314,7 +313,7 @@ class Shard:
             return
         self.deliver(customer_id, delivery, (tp, record))
 
-    def deliver(self, customer_id: str, delivery: Delivery, at: tuple[TopicPartition, Record]) -> None:
+    def deliver(self, customer_id: str, delivery: Delivery, at: At) -> None:
         tp, record = at
         chash = self.around.ids.customer(customer_id.encode())
         entry = self.residents.entry(chash, customer_id)
@@ -341,7 +340,7 @@ class Shard:
         except (msgspec.MsgspecError, ValueError) as error:
             self._set_aside_record(tp, record, "bad_internal", type(error).__name__)
 
-    def give_back(self, letter: DeadLetter, at: tuple[TopicPartition, Record]) -> None:
+    def give_back(self, letter: DeadLetter, at: At) -> None:
         """A dead letter of a flow's own failure: that flow alone runs again."""
         fact = event_codec.decode(base64.b64decode(letter.fact))
         flow = self.around.program.by_name.get(letter.flow)
@@ -437,17 +436,28 @@ class Shard:
         self.fanout.reach(chash, entry)
         customer = entry.customer
         clock = self.clock.now or 0
-        held = self.held.of(chash) if customer.held else []
+        held = self.held.of(chash, customer.held) if customer.held else []
         arrived = [each for _, each in held]
         applied = self.around.engine.wake(customer, clock, self._wall, effects, arrived, stalled=self.clock.stalled)
-        self.held.release(chash, [key for key, _ in held[:applied]])
-        customer.held -= applied
+        if applied:
+            self.held.release(chash, [key for key, _ in held[:applied]])
+            customer.held -= applied
         self.residents.dirty[chash] = entry
 
     # -- what follows
 
-    def follow(self, chash: bytes, entry: Entry, effects: Effects, at: tuple[TopicPartition, Record] | None) -> None:
-        batch, around, customer = self.batch, self.around, entry.customer
+    def follow(self, chash: bytes, entry: Entry, effects: Effects, at: At | None) -> None:
+        if effects.any:
+            self._write_down(chash, entry.customer, effects, at)
+        self.residents.look(entry)
+        due = self._due
+        if entry.event_due < due[EVENT_CLOCK]:
+            due[EVENT_CLOCK] = entry.event_due
+        if entry.wall_due < due[WALL_CLOCK]:
+            due[WALL_CLOCK] = entry.wall_due
+
+    def _write_down(self, chash: bytes, customer: Customer, effects: Effects, at: At | None) -> None:
+        batch, around = self.batch, self.around
         for decision in effects.decisions:
             raw = decisions.to_json(decision)
             batch.add_decision(chash, parse_instant(decision.at), decision.decision_id.encode(), raw)
@@ -460,34 +470,22 @@ class Shard:
             self.messages += effects.messages
         for message in effects.messages if around.publishes else ():
             self.outbox.add(batch, chash, MESSAGES, customer.id.encode(), _message.encode(message))
-        self._tally(effects)
+        for decision in effects.shadowed:
+            metrics.SHADOWED.inc(decision.flow, decision.outcome, decision.reason)
+        for key in (*map(balance.key_of, effects.drawn), *self._trials.keys(effects)):
+            self.tallies.add(key)
         for fault in effects.faults:
             self._set_aside_flow(customer, fault, at)
         for _ in range(effects.lost):
             metrics.LOST_RESULTS.inc()
         if effects.words or effects.refused:
             self.crossing.say(chash, effects)
-        self.residents.look(entry)
-        self._due[EVENT_CLOCK] = min(self._due[EVENT_CLOCK], entry.event_due)
-        self._due[WALL_CLOCK] = min(self._due[WALL_CLOCK], entry.wall_due)
-
-    def _tally(self, effects: Effects) -> None:
-        for drawn in effects.drawn:
-            self.tallies.add(balance.key_of(drawn))
-        for decision in effects.shadowed:
-            metrics.SHADOWED.inc(decision.flow, decision.outcome, decision.reason)
-        if self._trials.modes:
-            found = [self._trials.entered(flow, version) for flow, version in effects.entered]
-            found += [self._trials.made(decision) for decision in (*effects.decisions, *effects.shadowed)]
-            for key in found:
-                if key is not None:
-                    self.tallies.add(key)
 
     def _set_aside_record(self, tp: TopicPartition, record: Record, reason: str, error: str) -> None:
         letter = set_aside.record(self.around.ids, tp, record, reason, error, self._wall)
         self._dead_letter(letter, record.key or b"")
 
-    def _set_aside_flow(self, customer: Customer, fault: FlowFault, at: tuple[TopicPartition, Record] | None) -> None:
+    def _set_aside_flow(self, customer: Customer, fault: FlowFault, at: At | None) -> None:
         letter = set_aside.flow(self.around.ids, customer.id, fault, self.number, at, self._wall)
         self._dead_letter(letter, customer.id.encode())
 

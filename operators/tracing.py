@@ -54,6 +54,8 @@ class TracingEngine(Engine):
     ) -> None:
         seen = watched(program, trace)
         super().__init__(seen, rules, ids, breaker=breaker, clock=clock, sends=sends, links=links)
+        # Whoever enters is to be seen doing it, step by step.
+        self._first_rests, self._unguarded = dict.fromkeys(self._first_rests), frozenset()
         self._sending = _TracingSending(seen, rules, ids, breaker, trace, recall, clock=clock, sends=sends)
         self.trace = trace
         self._live = clock == "live"
