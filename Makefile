@@ -11,7 +11,7 @@ ARGS ?=
 help:
 	@echo 'make demo                   a shop'"'"'s day in under a minute: embedded log, real SMTP, a summary'
 	@echo 'make test [ARGS="-k cart"]  everything that must pass; real Kafka when Java 17 and Maven are here'
-	@echo 'make test-long              what takes a minute a test: kills on Kafka, damaged shards, Spark; `.ci/run` runs it too'
+	@echo 'make test-long              what takes a minute a test: kills on Kafka, damaged shards, a real shop twice, Spark; `.ci/run` runs it too'
 	@echo 'make check                  ruff, mypy --strict, layout: what a commit must pass'
 	@echo 'make kafka, kafka-stop      a real single-node Kafka on 127.0.0.1:19092, data under .local/'
 	@echo 'make bench                  the short suite, peers included; a report and RESULT {json}'

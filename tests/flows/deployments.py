@@ -76,12 +76,16 @@ def until(holds: Callable[[], bool], seconds: float = SECONDS_MAX) -> bool:
 
 @contextmanager
 def running(folder: Path, *options: str, settings: str = "", **environment: str) -> Iterator[Deployment]:
-    """`impuls run` on a new (or the same) folder, ready; killed at the end where it still runs."""
+    """`impuls run` on a new (or the same) folder, ready; killed at the end where it still runs.
+
+    With few shards where `settings` say nothing: each is opened twice at a start.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    few = "" if "shards = " in settings else "shards = 8\n"
     (folder / "impuls.toml").write_text(
         f"""data_dir = "{folder}/data"
 secret_file = "{folder}/secret"
-{settings}
+{few}{settings}
 [http]
 listen = "127.0.0.1:{free_port()}"
 [metrics]

@@ -97,7 +97,7 @@ def test_status_tells_who_rests_where_and_how_far_the_sources_are(shop: Deployme
     assert until(lambda: shop.status()["parked"] != {})
     status = shop.status()
     assert status["parked"] == {"abandoned_cart/thinking_it_over": 1, "welcome/looking_around": 1}
-    assert status["shards"] == 64
+    assert status["shards"] == 8
     assert status["lag_total"] == 0
     assert status["processes"]["worker-0"]["ready"] is True
 

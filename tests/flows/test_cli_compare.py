@@ -186,6 +186,7 @@ def test_decisions_beyond_one_sorted_run_are_joined_as_well(
     assert isinstance(tally, Tally)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not RETAILROCKET.is_file(), reason="IMPULS_DATA names no folder with retailrocket_events.csv.gz")
 @pytest.mark.timeout(300)
 def test_of_a_real_shop_exactly_those_are_named_whom_the_count_names(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from tests.flows.oracle import DAY, NEWS, by_share, decided, expected, read
 UNBOUND = {"IMPULS_GUARDS__MARKETING_CAP": "none", "IMPULS_GUARDS__QUIET_HOURS": "none"}
 MONDAY = parse_instant("2026-01-05T08:00:00Z")
 RETAILROCKET = Path(os.environ.get("IMPULS_DATA", "no folder")) / "retailrocket_events.csv.gz"
-CUT = 5_000
+CUT = 2_000
 IN_TURN = by_share(CONSTANT_SECRET, "in_turn", 10 * 60_000)
 
 
@@ -157,7 +157,7 @@ def test_months_of_a_real_shop_are_decided_as_the_oracle_does_with_one_worker_an
 @needs_data
 @pytest.mark.timeout(300)
 def test_the_beginning_of_a_real_shop_event_by_event_is_decided_alike(retailrocket: Path, tmp_path: Path) -> None:
-    """Only the first 5,000 events: each batch of one costs a turn of the whole dataflow."""
+    """Only the first 2,000 events: each batch of one costs a turn of the whole dataflow."""
     cut = tmp_path / "cut.jsonl"
     with gzip.open(retailrocket, "rt") as whole:
         cut.write_text("".join(islice(whole, CUT)))
