@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,8 +14,25 @@ SHOWN = ("bytewax", "rocksdict", "msgspec", "cryptography", "aiosmtplib", "kafka
 
 
 def described() -> list[str]:
-    """Lines that say the machine, the versions and the commit."""
-    return [f"machine   {machine()}", f"versions  {versions()}", f"commit    {commit()}"]
+    """Lines that say the machine, how fast it is at this moment, the versions and the commit."""
+    return [
+        f"machine   {machine()}",
+        f"speed     {pace():.0f} ns a round of a plain loop, by which two runs can be told apart from two machines",
+        f"versions  {versions()}",
+        f"commit    {commit()}",
+    ]
+
+
+def pace(rounds: int = 300_000, times: int = 5) -> float:
+    """Nanoseconds of CPU for one round of a loop that looks something up and adds it: the best of several times."""
+    table = {number: number for number in range(100)}
+    best = float("inf")
+    for _ in range(times):
+        began, total = time.process_time(), 0
+        for number in range(rounds):
+            total += table[number % 100]
+        best = min(best, time.process_time() - began)
+    return 1e9 * best / rounds
 
 
 def machine() -> str:

@@ -1,5 +1,8 @@
 """How many events one worker of `impuls replay` takes in per CPU-second: the full job, from lines to decisions.
 
+Two jobs: `SPINE`, the two flows that are measured in every version, so that two versions can be compared, and
+`ALL`, whatever flows ship.
+
 What counts is the CPU time of the whole process, RocksDB's threads included, from the first line to the merged
 `decisions.jsonl`.
 """
@@ -10,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from flows.imports import import_events, write_file
 from flows.worker_process import settings_for
 
 SLICES = 10
+SPINE, ALL = "benchmarks.spine_flows", "flows"
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,17 @@ class Throughput:
         return self.events / self.cpu_seconds
 
 
-def measure(stream: Path, events: int, out: Path) -> Throughput:
+def measure(stream: Path, events: int, out: Path, flows: str = ALL) -> Throughput:
     """Replay a stream of so many events in a process of its own."""
-    return in_child(_measured, stream, events, out)
+    return in_child(_measured, stream, events, out, flows)
 
 
-def layers(stream: Path, out: Path) -> Layers:
+def layers(stream: Path, out: Path, flows: str = ALL) -> Layers:
     """Where the time of a replay goes, in a run apart: looking costs time, too."""
-    return in_child(_sampled, stream, out)
+    return in_child(_sampled, stream, out, flows)
 
 
-def _measured(stream: Path, events: int, out: Path) -> Throughput:
+def _measured(stream: Path, events: int, out: Path, flows: str) -> Throughput:
     marks = [(0, time.process_time())]
 
     def progress(read: int) -> None:
@@ -57,20 +61,21 @@ def _measured(stream: Path, events: int, out: Path) -> Throughput:
             marks.append((read, time.process_time()))
 
     began_cpu, began = time.process_time(), time.perf_counter()
-    played = _replay(stream, out, progress)
+    played = _replay(stream, out, flows, progress)
     cpu, wall = time.process_time() - began_cpu, time.perf_counter() - began
     slices = [(b[0] - a[0]) / (b[1] - a[1]) for a, b in pairwise(marks) if b[1] > a[1]]
     return Throughput(played.events, played.decisions, played.dead_letters, cpu, wall, slices)
 
 
-def _sampled(stream: Path, out: Path) -> Layers:
+def _sampled(stream: Path, out: Path, flows: str) -> Layers:
     with Layers() as found:
-        _replay(stream, out)
+        _replay(stream, out, flows)
     return found.summed()
 
 
-def _replay(stream: Path, out: Path, progress: Callable[[int], None] | None = None) -> Played:
-    plan = Replay((stream,), out, settings_for(None), CONSTANT_SECRET)
+def _replay(stream: Path, out: Path, flows: str, progress: Callable[[int], None] | None = None) -> Played:
+    settings = replace(settings_for(None), flows=flows)
+    plan = Replay((stream,), out, settings, CONSTANT_SECRET)
     try:
         return replay(plan, progress)
     finally:
