@@ -6,7 +6,6 @@ It reads what `impuls report` reads: decisions out of the store, results and eng
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -102,19 +101,22 @@ def _turn(settings: Settings) -> None:
 def main() -> None:
     """`python -m flows.learner_choices {"config": …}`: the supervisor's way to start it."""
     told = told_by_supervisor()
-    stop = threading.Event()
     settings = settings_for(told["config"])
-    prepare("choices", on_stop=stop.set)
+    # What it reads may be long; nothing of it is worth waiting for, and what it writes is whole or not there.
+    prepare("choices", on_stop=_leave)
     beat = Beat(settings.data_dir, "learner-choices")
     log.info("started")
-    while not stop.is_set():
+    while True:
         try:
             _turn(settings)
         except (LogError, StoreError, OSError) as error:
             log.warning("nothing learnt", extra={"fact": str(error)})
         beat.tell({"ready": True})
-        stop.wait(settings.choices.learn_every / 1000)
-    log.info("drained")
+        time.sleep(settings.choices.learn_every / 1000)
+
+
+def _leave() -> None:
+    raise SystemExit(0)
 
 
 if __name__ == "__main__":
