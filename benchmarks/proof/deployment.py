@@ -44,7 +44,8 @@ class Failed(RuntimeError):
 class Plan:
     """What is deployed.  `servers` is where Kafka is, when that is the log; `proxied` the same for `impuls run` alone.
 
-    `guards` are lines of that section; `environment` is added to that of the processes.
+    `guards` are lines of that section; `environment` is added to that of the processes.  `parked`
+    customers have a cart each when it starts; see `benchmarks.parked`.
     """
 
     log: Log
@@ -58,6 +59,8 @@ class Plan:
     guards: str = NO_LIMITS
     durability: Literal["process", "power"] = "process"
     smtp_timeout_seconds: float = 30.0
+    flows: str = "benchmarks.proof.flows_proved"
+    parked: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -323,7 +326,7 @@ def _configuration(folder: Path, plan: Plan, smtp_port: int) -> str:
     return f"""# A proof: guards off, so that an oracle can tell what must be decided.
 data_dir = "{folder}/data"
 secret_file = "{folder}/secret"
-flows = "benchmarks.proof.flows_proved"
+flows = "{plan.flows}"
 source = "{plan.log}"
 clock = "{plan.clock}"
 shards = {plan.shards}

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
+from benchmarks.parked import Crowd as Parked
+from benchmarks.parked import park
 from benchmarks.proof.broker import Broker
 from benchmarks.proof.crowd import Appended
 from benchmarks.proof.deployment import Deployment, Failed, Plan
@@ -24,6 +26,7 @@ from state.instants import parse_instant
 REPLAY_START = parse_instant("2000-01-02T07:00:00Z")  # so that there are years for trials, each of half a year
 REPLAY_END = parse_instant("2025-06-01T00:00:00Z")
 SMALL = Plan("log", "replay", shards=8, partitions=4, smtp_timeout_seconds=2.0)
+WAITING = Plan("log", "live", shards=16, partitions=4, flows="benchmarks.proof.flows_told", parked=100_000)
 PLANS: dict[str, Plan] = {
     "log": SMALL,
     "alone": replace(SMALL, workers=1, couriers=1),
@@ -31,6 +34,8 @@ PLANS: dict[str, Plan] = {
     "power": replace(SMALL, durability="power"),
     "live": replace(SMALL, clock="live", environment={"TZ": "Europe/Warsaw"}),
     "full": SMALL,
+    "waiting": WAITING,
+    "few-waiting": replace(WAITING, parked=3_000),
 }
 """The stages there are."""
 HARMED = ("power", "live")  # those whose machine does harm
@@ -153,6 +158,8 @@ def stage(name: str, folder: Path) -> Iterator[Stage]:
         around.callback(made.close)
         if harm is not None:
             harm.trust(made.deployment.settings.data_dir)
+        if plan.parked:
+            park(made.deployment.settings, Parked(plan.parked, 0, round(made.now() * 1000)))
         made.deployment.start()
         yield made
 

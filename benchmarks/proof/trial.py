@@ -60,6 +60,7 @@ class Trial:
         self.is_judged = False  # by the fault itself
         self.rewound = False  # shards were put back
         self.kills_under_work = 0
+        self.settle_seconds = SETTLE_SECONDS_MAX
         self.unjudged = 0  # so many of the events came under a wrong clock: nobody can tell when what was due
         self.began_at = self._starts_at()  # nothing is decided of a moment before, but under a clock that is wrong
         self._mails_before = len(stage.mail.mails())
@@ -102,7 +103,7 @@ class Trial:
         was_ready = self.deployment.ready
         self._note_kill(name)
         there = self.deployment.kill(name)
-        self.kills_under_work += int(there and was_ready and self._feed is not None and self._feed.is_going)
+        self.kills_under_work += int(there and was_ready and self.is_loading)
         return there
 
     def end(self) -> None:
@@ -125,6 +126,11 @@ class Trial:
     def so_far(self) -> list[dict[str, Any]]:
         """The events that are in the log."""
         return self.events + (list(self._feed.events) if self._feed is not None else [])
+
+    @property
+    def loaded(self) -> int:
+        """How many events of the load that goes on are in the log."""
+        return len(self._feed.events) if self._feed is not None else 0
 
     def decided_of(self, customers: Iterable[str], message: str) -> int:
         """How many of these customers something was decided about, by this name."""
@@ -154,6 +160,11 @@ class Trial:
 
     def _starts_at(self) -> int:
         return round(self.stage.now() * 1000) if self.stage.is_live else self.stage.next_start
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether there still are events to come; a load without end has some until it is stopped."""
+        return self._feed is not None and self._feed.is_going
 
     def stop_load(self) -> None:
         """No more events for now; those that there are, are in the log."""
@@ -194,10 +205,10 @@ class Trial:
         of_carts = [self.late.get(each["messageId"], each) for each in events]
         return sorted([*told, *oracle.expected(of_carts, end - last, flows=[CARTS])])
 
-    def settle(self, seconds: float = SETTLE_SECONDS_MAX) -> bool:
+    def settle(self, seconds: float | None = None) -> bool:
         """Whether all that is expected came, and nothing more for a moment."""
         expected = self.expected()
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + (self.settle_seconds if seconds is None else seconds)
         quiet_since, seen = time.monotonic(), (-1, -1)
         while time.monotonic() < deadline:
             self.deployment.wait(lambda: True, 1, "there")

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from benchmarks.proof.faults import damage, events, kafka, machine, mail, processes
+from benchmarks.proof.faults import damage, events, fanout, kafka, machine, mail, processes, strangers
 from benchmarks.proof.registry import Fault
 
-FAULTS: list[Fault] = [*processes.FAULTS, *mail.FAULTS, *events.FAULTS, *kafka.FAULTS, *machine.FAULTS, *damage.FAULTS]
+FAULTS: list[Fault] = [
+    *processes.FAULTS,
+    *mail.FAULTS,
+    *events.FAULTS,
+    *strangers.FAULTS,
+    *fanout.FAULTS,
+    *kafka.FAULTS,
+    *machine.FAULTS,
+    *damage.FAULTS,
+]
