@@ -1,7 +1,7 @@
 """Where one customer rests inside flows, changed by facts: what concerns a passage, and how she leaves.
 
 Lists are replaced, never changed in place, so that a transition that fails can be taken back.  Plain loops, since
-nearly every event comes through here and a comprehension costs twice as much (see performance in the docs).
+nearly every event comes through here and a comprehension costs twice as much (see docs/benchmarks.md).
 """
 
 from __future__ import annotations
