@@ -205,10 +205,10 @@ class Trial:
         of_carts = [self.late.get(each["messageId"], each) for each in events]
         return sorted([*told, *oracle.expected(of_carts, end - last, flows=[CARTS])])
 
-    def settle(self, seconds: float | None = None) -> bool:
-        """Whether all that is expected came, and nothing more for a moment."""
+    def settle(self, stuck_after: float = STUCK_SECONDS) -> bool:
+        """Whether all that is expected came, and nothing more for a moment; not when nothing new comes for so long."""
         expected = self.expected()
-        deadline = time.monotonic() + (self.settle_seconds if seconds is None else seconds)
+        deadline = time.monotonic() + self.settle_seconds
         quiet_since, seen = time.monotonic(), (-1, -1)
         while time.monotonic() < deadline:
             self.deployment.wait(lambda: True, 1, "there")
@@ -217,7 +217,7 @@ class Trial:
                 quiet_since, seen = time.monotonic(), (len(rows), len(mails))
             elif (quiet := time.monotonic() - quiet_since) > QUIET_SECONDS and self._is_complete(expected):
                 return True
-            elif quiet > STUCK_SECONDS:
+            elif quiet > stuck_after:
                 return False
             time.sleep(0.2)
         return False
