@@ -137,11 +137,11 @@ class Trial:
         decided = {d.customer for d in first_decisions(self._mine(self.stage.decisions.read())) if d.message == message}
         return len(decided & set(customers))
 
-    def start_load(self, pace: float = PACE, through: Through = iter) -> None:
+    def start_load(self, pace: float = PACE, through: Through = iter, most: int = EVENTS_MAX) -> None:
         """Customers of the trial's own begin to come, or go on where they were."""
         crowd = Crowd(self.seed + len(self.events), self._starts_at(), self._tempo(), self.tag + f"{len(self.events)}-")
         news, self._news = self._news, []
-        self._source = iter(through(islice(merge(crowd, news, key=attrgetter("at")), EVENTS_MAX)))
+        self._source = iter(through(islice(merge(crowd, news, key=attrgetter("at")), most)))
         self.go_on(pace)
 
     def go_on(self, pace: float = PACE) -> None:

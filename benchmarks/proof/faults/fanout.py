@@ -22,6 +22,7 @@ from state.records import Record, TopicPartition
 
 KILLS = 3
 MEASURED_SECONDS = 20.0
+EVENTS_MAX = 100_000  # of the others
 TOLD_SECONDS_MAX = 1_800.0
 PRICE = 89.99  # what those who wait saw; see `benchmarks.parked`
 FLOW, OTHERS = b'"flow":"price_drop"', b'"flow":"welcome"'
@@ -30,6 +31,8 @@ FLOW, OTHERS = b'"flow":"price_drop"', b'"flow":"welcome"'
 def tell_all(trial: Trial) -> None:
     deployment, waiting = trial.deployment, trial.deployment.plan.parked
     trial.is_judged = True  # here: on the live clock nobody waits for the end of the others' carts
+    trial.stop_load()
+    trial.start_load(most=EVENTS_MAX)
     before = len(trial.stage.decisions.read())
     calm_from = round(trial.stage.now() * 1000)
     trial.wait(MEASURED_SECONDS)
@@ -40,7 +43,7 @@ def tell_all(trial: Trial) -> None:
         trial.wait(0.2)
     until = round(trial.stage.now() * 1000)
     trial.stop_load()
-    trial.start_load(through=_some)
+    trial.start_load(through=_some, most=EVENTS_MAX)
     for number in range(KILLS):
         # However fast they are told, the kills are spread over those that are left.
         _await(trial, told, waiting * (2 + number) // (3 + KILLS))
