@@ -70,7 +70,7 @@ def _in_order(chance: Random, tag: str, start: int, people: int) -> list[Appende
     found: list[Appended] = []
     for number in range(people):
         at = start + chance.randint(0, people * MINUTE // 20)
-        found += _life(chance, f"{tag}s{number}", at, agrees=number < AGREEING)
+        found += _life(chance, f"{tag}stranger{number}", at, agrees=number < AGREEING)
     found.sort(key=lambda each: (each.at, each.customer))
     return [_numbered(each, number, tag) for number, each in enumerate(found)]
 
