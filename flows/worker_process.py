@@ -12,12 +12,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from prometheus_client import REGISTRY, generate_latest
 
 from config.load import load
 from config.settings import Settings
+from operators.effects import told
+from state.records import LogError
+from state.store_errors import StoreError
 
 log = logging.getLogger("impuls.process")
 
@@ -26,14 +30,22 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 
 
 def prepare(name: str, on_stop: Callable[[], object] | None = None) -> None:
-    """Set a process up: logs to standard error, `on_stop` at SIGTERM and SIGINT."""
+    """Set a process up: logs to standard error, `on_stop` at SIGTERM and SIGINT, one line about what ends it."""
     log_json(name)
+    sys.excepthook = _tell_the_end
     sys.setswitchinterval(0.0005)  # threads that wait must not wait for a busy dataflow
     spare_the_collector()
     if on_stop is not None:
         stop = on_stop
         signal.signal(signal.SIGTERM, lambda *_: stop())
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor tells us
+
+
+def _tell_the_end(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+    """What a log or a store says names place, fact and way out; of anything else the places, since its text may hold
+    what it stumbled over."""
+    fact = str(error) if isinstance(error, LogError | StoreError) or not isinstance(error, Exception) else told(error)
+    log.critical("ended by an error", extra={"kind": kind.__name__, "error": fact})
 
 
 def spare_the_collector() -> None:
@@ -97,10 +109,10 @@ class Beat:
 
         What a full disk does not take is told with the next beat: a process must outlive that.
         """
-        told = {"at": time.time(), "pid": os.getpid(), **status}
+        word = {"at": time.time(), "pid": os.getpid(), **status}
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._put(f"{self._name}.json", json.dumps(told).encode())
+            self._put(f"{self._name}.json", json.dumps(word).encode())
             if metrics:
                 self._put(f"{self._name}.prom", generate_latest(REGISTRY))
         except OSError as error:
@@ -141,9 +153,9 @@ def told_by_supervisor() -> dict[str, Any]:
 
     From here on the process dies with it (Linux only), so that nobody is left behind who would hold the stores.
     """
-    told: dict[str, Any] = json.loads(sys.argv[1])
+    given: dict[str, Any] = json.loads(sys.argv[1])
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != told["supervisor"]:
+        if os.getppid() != given["supervisor"]:
             raise SystemExit("the supervisor that started this process is gone")
-    return told
+    return given

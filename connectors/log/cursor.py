@@ -185,6 +185,6 @@ class Cursor:
     def _damaged(self) -> LogError:
         return LogError(
             f"{self._name}: the log is damaged after offset {self._following - 1} (file "
-            f"{segment(self._folder, max(self._first, 0)).name}, byte {self._place}). Put the file back from a backup; "
+            f"{segment(self._folder, max(self._first, 0))}, byte {self._place}). Put the file back from a backup; "
             "nothing is read past the damage, so that nothing is skipped unseen."
         )
