@@ -22,6 +22,7 @@ from state.files import write_whole
 from state.identity import identify
 from state.records import LogError, Reader, TopicPartition
 from state.store import Resources, ShardStore
+from state.store_errors import StoreDamaged
 
 OPENERS = 4
 
@@ -92,7 +93,7 @@ def _check_positions(reader: Reader, starts: Mapping[TopicPartition, int]) -> No
 def _origins(settings: Settings, reader: Reader, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
     """Where each partition was begun, written down at the first start that saw it."""
     path = settings.data_dir / "origins.json"
-    known = _read(path)
+    known = read_origins(path)
     new = [tp for tp in partitions if tp not in known]
     if not new:
         return known
@@ -111,12 +112,18 @@ def _origins(settings: Settings, reader: Reader, partitions: list[TopicPartition
     return known
 
 
-def _read(path: Path) -> dict[TopicPartition, int]:
+def read_origins(path: Path) -> dict[TopicPartition, int]:
+    """Nothing where none were written yet.  Raises `StoreDamaged`."""
     try:
         rows = json.loads(path.read_text())
+        return {TopicPartition(topic, partition): offset for topic, partition, offset in rows}
     except FileNotFoundError:
         return {}
-    return {TopicPartition(topic, partition): offset for topic, partition, offset in rows}
+    except (ValueError, TypeError):
+        raise StoreDamaged(
+            f"{path}: where the partitions began is not as it was written. Put the file back from a backup: without it "
+            "nobody knows whether the shards have read all that came before."
+        ) from None
 
 
 def await_topics(settings: Settings, seconds: float = 30.0) -> None:
