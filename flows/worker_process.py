@@ -20,8 +20,6 @@ from prometheus_client import REGISTRY, generate_latest
 from config.load import load
 from config.settings import Settings
 from operators.effects import told
-from state.records import LogError
-from state.store_errors import StoreError
 
 log = logging.getLogger("impuls.process")
 
@@ -42,9 +40,10 @@ def prepare(name: str, on_stop: Callable[[], object] | None = None) -> None:
 
 
 def _tell_the_end(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
-    """What a log or a store says names place, fact and way out; of anything else the places, since its text may hold
-    what it stumbled over."""
-    fact = str(error) if isinstance(error, LogError | StoreError) or not isinstance(error, Exception) else told(error)
+    """What a known error says; of any other the places, since its text may hold what it stumbled over."""
+    from flows.cli.endings import code_of
+
+    fact = told(error) if isinstance(error, Exception) and code_of(error) is None else str(error)
     log.critical("ended by an error", extra={"kind": kind.__name__, "error": fact})
 
 

@@ -87,12 +87,11 @@ class Engine:
         self._some_wait_longer = any(self._graces.values())
         self._hears_inside = frozenset(flow.name for flow in program.all if flow.hears_inside)
         self._first_rests = {flow.name: first_rest(flow) for flow in program.flows if not program.on_trial}
-        self._unguarded = frozenset(flow.name for flow in program.flows if self._needs_no_guard(flow))
+        self._unguarded = frozenset(
+            flow.name for flow in program.flows if self._first_rests.get(flow.name) and hears_unguarded(flow)
+        )
         self.links = links
         self.meeting = Meeting(links, self._first, self._graces)
-
-    def _needs_no_guard(self, flow: Flow[Any]) -> bool:
-        return self._first_rests.get(flow.name) is not None and hears_unguarded(flow)
 
     def on_event(self, customer: Customer, arrived: Arrived, wall: int, effects: Effects) -> Taken:
         """Take an event in, once.  `held`: it is later than one of her wakes, and must wait for it."""

@@ -1,4 +1,4 @@
-"""Which errors are known, and how a command ends by them.  Read only when one ends so."""
+"""Which errors are known: they name place, fact and way out.  Read only when a command or a process ends by one."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -23,8 +24,10 @@ Config = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 
 
-def settings_of(config: Path | None) -> Settings:
-    return load(config, os.environ)
+def settings_of(config: Path | None, flows: str | None = None) -> Settings:
+    """As configured; with another module of flows where one is named."""
+    settings = load(config, os.environ)
+    return replace(settings, flows=flows) if flows else settings
 
 
 def ids_of(settings: Settings) -> Ids:

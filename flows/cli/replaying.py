@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace as altered
 from pathlib import Path
 from typing import Annotated
 
@@ -40,9 +39,7 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Replay events through the flows on the replay clock: decisions, and nothing sent."""
-    settings = settings_of(config)
-    if flows:
-        settings = altered(settings, flows=flows)
+    settings = settings_of(config, flows)
     try:
         ahead = 0 if play_out.strip() in ("0", "0d") else duration_ms(play_out)
     except Unfit as error:

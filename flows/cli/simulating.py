@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace as altered
 from pathlib import Path
 from typing import Annotated
 
@@ -25,9 +24,7 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Play a scenario on a simulated clock; exit 1 when what it expects is not what is decided."""
-    settings = settings_of(config)
-    if flows:
-        settings = altered(settings, flows=flows)
+    settings = settings_of(config, flows)
     try:
         play = read_scenario(scenario, name, load(settings.flows).program)
     except ConfigError as error:

@@ -14,6 +14,13 @@ def test_a_process_that_the_log_or_a_store_ends_says_place_fact_and_way_out_in_o
     assert said["error"] == "clickstream/3: the log is damaged. Put it back."
 
 
+def test_a_gap_in_what_a_shard_is_given_is_such_an_error() -> None:
+    said = _said(
+        "from operators.shard import SourceGap", 'SourceGap("clickstream/3: read from offset 9. Start it again.")'
+    )
+    assert said["error"] == "clickstream/3: read from offset 9. Start it again."
+
+
 def test_of_any_other_error_the_log_has_the_places_and_not_what_it_stumbled_over() -> None:
     said = _said("import os", 'ValueError("anna@example.invalid is no number")')
     assert "anna" not in json.dumps(said)
