@@ -41,7 +41,7 @@ PARTS: tuple[Part, ...] = ("worker", "courier", "learner", "serve")
 DRAIN_SECONDS = 30.0
 BACKOFF_SECONDS_MIN, BACKOFF_SECONDS_MAX = 0.2, 10.0
 STEADY_SECONDS = 30.0
-DISCOVER_SECONDS = 10.0
+DISCOVER_SECONDS = 2.0  # workers stop their clocks meanwhile
 RETAIN_SECONDS = 60.0
 
 

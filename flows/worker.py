@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -157,6 +158,7 @@ class Worker:
             self._settings.clock,
             pressure=self._pressure,
             stalled_after=stalled.after_ms / 1000 if stalled.what == "release" else None,
+            counts=Counter(tp.topic for tp in starts if tp.topic not in OURS),
             may_read=self._are_told,
         )
         return self._source

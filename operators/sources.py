@@ -10,6 +10,7 @@ from typing import Literal
 
 from operators.clock import Report
 from operators.drip import Drip
+from operators.frontier import Frontier
 from operators.inputs import OURS, Input, Progress, SubBatch
 from operators.pressure import Pressure
 from state.catalogue import CATALOGUE, TOLD_TO_ALL, is_told_to_all
@@ -73,6 +74,7 @@ class LogSource:
 
     `start`: where each partition begins, what it had reached, and where it ended when the worker started.
     `stalled_after`: seconds without a word of a partition after which the clock goes on without it; None: never.
+    `counts`: how many partitions of each input topic all workers read; of a topic that is not named none is added.
     `may_read`: whether the shards have been told all that was there for them; no event is read before.
     `poll` never blocks.  Times in seconds (`wall`) and milliseconds (all else).
     """
@@ -91,6 +93,7 @@ class LogSource:
         *,
         pressure: Pressure,
         stalled_after: float | None = None,
+        counts: Mapping[str, int] | None = None,
         may_read: Callable[[], bool] | None = None,
     ) -> None:
         self._reader = Drip(reader)
@@ -104,6 +107,7 @@ class LogSource:
         self._positions = dict(start)
         self._inputs = [tp for tp in start if tp.topic not in OURS]
         self._reached = {tp: reached.get(tp, 0) for tp in start}
+        self._frontier = Frontier(reader, counts or {}, self._reached)
         self._results_to = {tp: ends[tp] for tp in start if tp.topic in OURS}
         self._may_read = may_read
         self._idle: dict[TopicPartition, float | None] = {}
@@ -156,6 +160,7 @@ class LogSource:
             # The time of the last one is a lower bound of the greatest, which is all the clock needs.
             reached = max(reached, self._time(records))
             self._reached[tp] = reached
+            self._frontier.read(tp, records, reached)
         told = self._told[tp]
         for shard, share in self._router.split(topic, partition, records).items():
             out.append((shard, SubBatch(topic, partition, told[shard], end, share, reached)))
@@ -221,10 +226,14 @@ class LogSource:
             out.append((shard, Progress(report, read)))
 
     def _report(self, now: float) -> Report:
+        self._frontier.look(now, self._reached)
+        looked_at = self._frontier.looked_at
         stalled = self._stalled(now)
+        blind = self._stalled_after is not None and now - looked_at > self._stalled_after
         inputs = [tp for tp in self._inputs if tp not in stalled] if stalled else self._inputs
-        busy = [self._reached[tp] for tp in inputs if tp in self._idle and self._idle[tp] is None]
-        idle = [at for tp in inputs if (at := self._idle.get(tp)) is not None]
+        far = self._reached.__getitem__ if blind else self._frontier.known
+        busy = [far(tp) for tp in inputs if tp in self._idle and self._idle[tp] is None]
+        idle = [at if blind else min(at, looked_at) for tp in inputs if (at := self._idle.get(tp)) is not None]
         if stalled and not inputs:
             idle = [now]
         return Report(
@@ -233,7 +242,7 @@ class LogSource:
             busy=min(busy, default=None),
             idle=int(min(idle) * 1000) if idle else None,
             furthest=max((self._reached[tp] for tp in self._inputs), default=0),
-            complete=all(tp in self._idle for tp in inputs),
+            complete=all(tp in self._idle for tp in inputs) and (blind or looked_at > 0),
             settled=self._is_settled(),
-            stalled=bool(stalled),
+            stalled=bool(stalled) or blind,
         )

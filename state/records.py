@@ -71,7 +71,10 @@ class Reader(Protocol):
         """A descriptor that is readable when `poll` may have something new, for event loops."""
 
     def partitions(self, topic: str) -> Sequence[int]:
-        """The partitions of a topic now; empty where the topic does not exist."""
+        """The partitions of a topic; empty where the topic does not exist.  Only the first question may block."""
+
+    def looked_at(self, topic: str) -> float:
+        """The wall time (seconds) as of which `partitions` answers: none had been added by then that it leaves out."""
 
     def beginnings(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The first offset still there."""

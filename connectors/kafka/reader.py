@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from connectors.kafka.clients import fetching_by
-from connectors.kafka.desk import Desk
+from connectors.kafka.desk import SECONDS_MAX, Desk
 from connectors.kafka.fetching import Fetching, Found, Lost, Quiet
 from connectors.kafka.lost import outside, unknown
 from connectors.kafka.wake import Wake
@@ -33,6 +33,7 @@ TURN_RECORDS_MAX = 500
 FETCH_SECONDS_MAX = 0.1
 IDLE_REPORT_SECONDS = 0.1
 ERRAND_SECONDS = 3.0
+LOOK_SECONDS = 0.5
 _log = logging.getLogger("impuls.kafka")
 
 
@@ -59,6 +60,7 @@ class KafkaReader:
         self._failure: LogError | None = None
         self._to_commit: dict[TopicPartition, int] = {}
         self._partitions: dict[str, Sequence[int]] = {}
+        self._looked_at: dict[str, float] = {}
         self._errand = threading.Event()
         self._closed = False
         self._threads = [threading.Thread(target=self._run_errands, name="kafka-errands", daemon=True)]
@@ -108,11 +110,13 @@ class KafkaReader:
         return self._wake.fileno()
 
     def partitions(self, topic: str) -> Sequence[int]:
-        """As of a few seconds ago; the first question about a topic waits for Kafka."""
-        known = self._partitions.get(topic)
-        if known is None:
-            known = self._partitions[topic] = self._desk.partitions(topic)
-        return known
+        """As of half a second ago; the first question about a topic waits for Kafka."""
+        if topic not in self._partitions:
+            self._look(topic, SECONDS_MAX)
+        return self._partitions[topic]
+
+    def looked_at(self, topic: str) -> float:
+        return self._looked_at.get(topic, 0.0)
 
     def beginnings(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         return self._desk.beginnings(partitions)
@@ -258,7 +262,7 @@ class KafkaReader:
     # -- the thread that asks and commits
 
     def _run_errands(self) -> None:
-        look_at = time.monotonic() + ERRAND_SECONDS
+        look_at = time.monotonic() + LOOK_SECONDS
         while not self._closed:
             self._errand.wait(max(0.0, look_at - time.monotonic()))
             self._errand.clear()
@@ -266,9 +270,9 @@ class KafkaReader:
                 self._settle()
                 self._put_commits()
                 if time.monotonic() >= look_at:
-                    look_at = time.monotonic() + ERRAND_SECONDS
+                    look_at = time.monotonic() + LOOK_SECONDS
                     for topic in list(self._partitions):
-                        self._partitions[topic] = self._desk.partitions(topic, ERRAND_SECONDS)
+                        self._look(topic, ERRAND_SECONDS)
             except LogError as error:
                 _log.warning("kafka does not answer", extra={"fact": str(error)})
                 self._pause()
@@ -276,6 +280,11 @@ class KafkaReader:
             self._put_commits()
         except LogError as error:
             _log.warning("last commit not made", extra={"fact": str(error)})
+
+    def _look(self, topic: str, seconds: float) -> None:
+        began = time.time()
+        self._partitions[topic] = self._desk.partitions(topic, seconds)
+        self._looked_at[topic] = began  # the other way round it would speak for what was not seen yet
 
     def _settle(self) -> None:
         if self._fetching is None:

@@ -31,6 +31,7 @@ class LogReader:
         self._waiting: set[TopicPartition] = set()  # may have more to read
         self._look_at = 0.0
         self._last: TopicPartition | None = None  # that records came from
+        self._partitions: dict[str, int] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._commits = Commits(root, group)
         self._told_at = 0.0
@@ -82,7 +83,13 @@ class LogReader:
         return self._bell.fileno()
 
     def partitions(self, topic: str) -> Sequence[int]:
-        return range(folders.partitions(self._root, topic))
+        # A topic of the embedded log keeps the number it was made with.
+        count = self._partitions.get(topic) or folders.partitions(self._root, topic)
+        self._partitions[topic] = count
+        return range(count)
+
+    def looked_at(self, topic: str) -> float:
+        return self._wall()
 
     def beginnings(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         return {tp: next(iter(folders.segments(self._folder(tp))), 0) for tp in partitions}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -14,13 +15,14 @@ from connectors.log import LogReader, LogWriter, create_topics
 from operators import held
 from operators.clock import ShardClock
 from operators.drip import WORDS_A_POLL
+from operators.frontier import Frontier
 from operators.held import Held
 from operators.inputs import Progress, SubBatch
 from operators.pressure import Pressure
 from operators.sources import LogSource, Router
 from state.ids import Ids
 from state.instants import format_instant, parse_instant
-from state.records import TopicPartition, TopicSpec
+from state.records import Record, TopicPartition, TopicSpec
 from state.store import ShardStore
 from tests.state.stores import opened
 
@@ -46,7 +48,9 @@ class Bench:
         assert writer.flush(10)
         writer.close()
 
-    def source(self, reader: LogReader, stalled_after: float | None = None) -> LogSource:
+    def source(
+        self, reader: LogReader, stalled_after: float | None = None, counts: Mapping[str, int] | None = None
+    ) -> LogSource:
         start = {TopicPartition(topic, 0): 0 for topic in TOPICS}
         return LogSource(
             reader,
@@ -60,6 +64,7 @@ class Bench:
             "live",
             pressure=self.pressure or Pressure(),
             stalled_after=stalled_after,
+            counts=counts,
         )
 
 
@@ -161,6 +166,46 @@ def test_after_the_time_set_for_it_the_clock_goes_on_without_that_partition(benc
     assert clock.stalled
     assert clock.now is not None
     assert clock.now > (bench.wall - 1) * 1000
+
+
+class Shown:
+    """A log whose partitions were last looked at when somebody says so."""
+
+    def __init__(self, reader: LogReader, count: int, looked_at: float) -> None:
+        self._reader, self.count, self.at = reader, count, looked_at
+
+    def partitions(self, topic: str) -> Sequence[int]:
+        return range(self.count)
+
+    def looked_at(self, topic: str) -> float:
+        return self.at
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+
+def test_the_clock_waits_until_somebody_has_seen_that_no_partition_was_added(bench: Bench, reader: LogReader) -> None:
+    shown = Shown(reader, count=1, looked_at=bench.wall)
+    source = bench.source(cast("LogReader", shown), counts={"clickstream": 1})
+    clock, looked_at = clock_of(source, bench), shown.at
+    assert clock.now == int(looked_at * 1000), "read on, but not looked at again"
+    shown.at = bench.wall
+    clock = clock_of(source, bench)
+    assert clock.now == int(shown.at * 1000)
+    looked_at, shown.count, shown.at = shown.at, 2, bench.wall
+    clock = clock_of(source, bench)
+    assert clock.now == int(looked_at * 1000), "the new one may hold what undoes a wait"
+
+
+def test_what_was_appended_before_the_last_look_is_followed_as_it_is_read(bench: Bench, reader: LogReader) -> None:
+    tp = TopicPartition("clickstream", 0)
+    shown = Shown(reader, count=1, looked_at=100.0)
+    frontier = Frontier(cast("LogReader", shown), {"clickstream": 1}, {tp: 0})
+    frontier.look(100.0, {tp: 0})
+    frontier.read(tp, [Record(0, None, None, 99_000)], START)
+    assert frontier.known(tp) == START
+    frontier.read(tp, [Record(1, None, None, 101_000)], START + 1)
+    assert frontier.known(tp) == START, "a partition added since may hold what came before it"
 
 
 def test_at_the_bound_of_what_is_held_the_partitions_ahead_of_the_clock_pause_and_then_go_on(
