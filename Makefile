@@ -7,6 +7,9 @@ KILLS ?= 20
 SEED ?= 1
 PROTOCOL ?= stream
 ARGS ?=
+# Processes that share the tests out, file by file: more than two cores have, since tests wait more than they compute.
+# The folders whose tests take longest come first, so that none of them is left when the others are done.
+SHARED := -n $(or $(TEST_PROCESSES),3) --dist loadfile --no-loadscope-reorder
 
 help:
 	@echo 'make demo                   a shop'"'"'s day in under a minute: embedded log, real SMTP, a summary'
@@ -32,7 +35,7 @@ demo: venv
 	@$(PYTHON) -m flows.demo
 
 test: venv
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTHON) -m pytest $(SHARED) $(ARGS)
 
 test-long: venv
 	$(PYTHON) -m pytest -m long $(ARGS)

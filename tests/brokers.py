@@ -1,8 +1,9 @@
 """An Apache Kafka of the tests' own, which they may freeze, kill and start again: on free ports, with its data apart,
-gone when the session ends. Whoever runs a broker with `make kafka` never notices."""
+gone when the run ends. Whoever runs a broker with `make kafka` never notices."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import shutil
@@ -39,13 +40,26 @@ def what_kafka_lacks() -> str:
 class Broker:
     """One node. `tls_servers` asks for a client's certificate, `sasl_servers` for a user and password over TLS."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, port: int) -> None:
         self.home = home
-        self._port = _free_ports(4)
-        self.servers, self.tls_servers, self.sasl_servers = (f"127.0.0.1:{self._port + n}" for n in (0, 2, 3))
-        home.mkdir(parents=True)
         self.certificates = Certificates(home)
-        (home / "more.properties").write_text(self._more_properties())
+        self._port = port
+        self.servers, self.tls_servers, self.sasl_servers = (f"127.0.0.1:{port + n}" for n in (0, 2, 3))
+
+    @classmethod
+    def made(cls, home: Path) -> Broker:
+        """A new one, not started yet."""
+        home.mkdir(parents=True)
+        broker = cls(home, _free_ports(4))
+        broker.certificates.make()
+        (home / "more.properties").write_text(broker._more_properties())
+        return broker
+
+    @contextmanager
+    def for_one_deployment(self) -> Iterator[None]:
+        """Whoever comes meanwhile waits."""
+        with _locked(self.home / "deployment"):
+            yield
 
     def start(self) -> None:
         """Starts it, or starts it again with the data it had; returns when it serves."""
@@ -110,14 +124,48 @@ log.initial.task.delay.ms=500
 
 @contextmanager
 def running_broker(name: str) -> Iterator[Broker]:
-    """A fresh one. Its folder tells whose it is, so that one left over by a killed session is cleared by the next."""
+    """A fresh one. Its folder tells whose it is, so that one left over by a killed run is cleared by the next."""
     _clear_left_over()
-    broker = Broker(HOMES / f"{os.getpid()}-{name}")
+    broker = Broker.made(HOMES / f"{os.getpid()}-{name}")
     try:
         broker.start()
         yield broker
     finally:
         _clear(broker.home)
+
+
+def shared_broker() -> Broker:
+    """The one of this run, for all of its workers: started by the first that asks, ended by `end_shared_broker`."""
+    home, told = _shared_home(), _shared_home() / "port"
+    HOMES.mkdir(parents=True, exist_ok=True)
+    with _locked(HOMES / "lock"):
+        if told.exists():
+            return Broker(home, int(told.read_text()))
+        _clear_left_over()
+        _clear(home)  # where starting it failed before
+        broker = Broker.made(home)
+        broker.start()
+        told.write_text(str(broker._port))
+        return broker
+
+
+def end_shared_broker() -> None:
+    """Called when nobody runs tests any more."""
+    if _shared_home().exists():
+        _clear(_shared_home())
+
+
+def _shared_home() -> Path:
+    """Named after the process that the whole run belongs to: the one that shares tests out is its workers' parent."""
+    run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    return HOMES / f"{run}-shared"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def _clear_left_over() -> None:

@@ -1,4 +1,4 @@
-"""An authority that lives for one test session, and what it signed: the broker's certificate and a client's."""
+"""An authority that lives for one test run, and what it signed: the broker's certificate and a client's."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ class Certificates:
     """Paths of PEM files in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _named("The tests' authority")
         self.authority = folder / "authority.pem"
         self.broker_with_key = folder / "broker.pem"
         self.client, self.client_key, self.client_password = folder / "client.pem", folder / "client.key", "sesame"
+
+    def make(self) -> None:
+        """Write the files."""
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _named("The tests' authority")
         self.authority.write_bytes(self._sign(self._name, self._key.public_key(), is_authority=True))
         key = ec.generate_private_key(ec.SECP256R1())
         private = key.private_bytes(_PEM, _PKCS8, serialization.NoEncryption())

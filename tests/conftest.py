@@ -1,4 +1,4 @@
-"""What tests of several packages share: a real Apache Kafka, started once for the session, and how long generated tests
+"""What tests of several packages share: a real Apache Kafka, started once for the run, and how long generated tests
 search (short by default, `IMPULS_TESTS=long` for a night)."""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.brokers import Broker, running_broker, what_kafka_lacks
+from tests.brokers import Broker, end_shared_broker, shared_broker, what_kafka_lacks
 
 settings.register_profile("short", max_examples=100, deadline=None, print_blob=True)
 settings.register_profile(
@@ -28,7 +28,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Iterator[Broker]:
+def kafka() -> Broker:
     """Shared by all: neither to be frozen nor killed. Who starts one of their own asks for this one all the same."""
-    with running_broker("shared") as broker:
-        yield broker
+    return shared_broker()
+
+
+@pytest.fixture
+def kafka_for_impuls(kafka: Broker) -> Iterator[Broker]:
+    """The same, for those who run Impuls on it, one at a time: all deployments write to topics of the same names."""
+    with kafka.for_one_deployment():
+        yield kafka
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """In the process that shares tests out, this comes after the end of its workers."""
+    if not hasattr(config, "workerinput"):
+        end_shared_broker()

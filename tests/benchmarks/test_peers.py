@@ -139,10 +139,10 @@ def test_a_ratio_needs_two_who_did_it_right() -> None:
 
 
 @pytest.mark.timeout(240)
-def test_the_bare_loops_and_impuls_remind_whom_the_oracle_says(kafka: Broker, tmp_path: Path) -> None:
+def test_the_bare_loops_and_impuls_remind_whom_the_oracle_says(kafka_for_impuls: Broker, tmp_path: Path) -> None:
     topic, events = f"shop-{uuid.uuid4().hex[:8]}", list(Day(150).events())
-    topics.fill(kafka.servers, topic, events)
-    course, wanted = Course(kafka.servers, topic, len(events), 300), expected(events, Promise.ON_TIME)
+    topics.fill(kafka_for_impuls.servers, topic, events)
+    course, wanted = Course(kafka_for_impuls.servers, topic, len(events), 300), expected(events, Promise.ON_TIME)
     for module in ("peer_bare_kafka_python", "peer_bare_librdkafka"):
         folder = tmp_path / f"{topic}-{module.replace('_', '-')}"
         found = run_peer(Path(sys.executable), f"benchmarks.peers.{module}", "", course, folder)

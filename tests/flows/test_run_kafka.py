@@ -74,8 +74,10 @@ def starts(deployment: Deployment) -> dict[TopicPartition, int]:
 
 
 @pytest.mark.timeout(300)  # a broker, two starts, and the ten seconds until partitions are looked for
-def test_a_shop_on_kafka_from_its_first_event_to_the_start_after_a_stop(kafka: Broker, tmp_path: Path) -> None:
-    shop = Shop(kafka)
+def test_a_shop_on_kafka_from_its_first_event_to_the_start_after_a_stop(
+    kafka_for_impuls: Broker, tmp_path: Path
+) -> None:
+    shop = Shop(kafka_for_impuls)
     mine = uuid.uuid4().hex[:8]
     early, late = ([f"{mine}-{when}-{number:02}" for number in range(20)] for when in ("a", "c"))
     moved = list(itertools.islice(ids_in(2, 3, f"{mine}-b"), 20))
@@ -85,7 +87,7 @@ def test_a_shop_on_kafka_from_its_first_event_to_the_start_after_a_stop(kafka: B
         assert until(lambda: shop.decided(mine) == early), deployment.log()
         assert until(lambda: seen(shop) == shop.ends()), "no lag is left in the group"
 
-        with asking(kafka.servers) as client:
+        with asking(kafka_for_impuls.servers) as client:
             client.create_partitions({shop.topics[0]: 3})
             assert until(lambda: len(client.describe_topics([shop.topics[0]])[0]["partitions"]) == 3)
         shop.welcome(*moved)
