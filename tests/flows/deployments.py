@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.flows.commands import ROOT, Ended, impuls
+from tests.flows.commands import ROOT, Ended, asked
 
 SECONDS_MAX = 60.0
 
@@ -38,7 +38,7 @@ class Deployment:
         return f"http://{tomllib.loads(self.config.read_text())['http']['listen']}"
 
     def impuls(self, *arguments: str | Path) -> Ended:
-        return impuls(*arguments, "--config", self.config)
+        return asked(*arguments, "--config", self.config)
 
     def import_events(self, *events: Mapping[str, Any]) -> None:
         """Append events as a user would: by `impuls import` of a file."""

@@ -19,7 +19,7 @@ from flows import worker_doors as doors
 from flows.cli.dead_letters import letters
 from state.dead_letters import DeadLetter
 from state.records import Record, TopicPartition
-from tests.flows.commands import ROOT, Ended, impuls
+from tests.flows.commands import ROOT, Ended, asked
 
 
 def until(holds: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
@@ -43,7 +43,7 @@ class Running:
         return load(self.config, {})
 
     def impuls(self, *arguments: str) -> Ended:
-        return impuls(*arguments, "--config", self.config, path=self.path, cwd=self.config.parent)
+        return asked(*arguments, "--config", self.config, path=self.path, cwd=self.config.parent)
 
     def beat(self) -> dict[str, Any]:
         """What the worker says of itself."""
