@@ -78,4 +78,5 @@ def _run(arguments: list[str], path: Path | None, cwd: Path, out: Path, err: Pat
 
 
 def _inherited() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("IMPULS_")}
+    """Without what would be a setting, and without the width of a terminal, which workers of pytest-xdist have."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("IMPULS_") and name != "COLUMNS"}
