@@ -7,13 +7,14 @@ truth about progress (see ARCHITECTURE in the docs).
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any, Protocol
 
 import bytewax.operators as op
-from bytewax._bytewax import cluster_main
+from bytewax._bytewax import cluster_main, run_main
 from bytewax.dataflow import Dataflow
 from bytewax.errors import BytewaxRuntimeError
 from bytewax.inputs import DynamicSource, StatelessSourcePartition
@@ -87,7 +88,12 @@ def run(flow: Dataflow, addresses: list[str] | None = None, process: int = 0) ->
     Raises what a source or a shard raised, not what Bytewax makes of it.
     """
     try:
-        cluster_main(flow, addresses, process, epoch_interval=EPOCH)  # type: ignore[no-untyped-call]
+        if addresses is None:
+            # On this thread: one of Bytewax's own would be given a Python thread state with every call, and take the
+            # lock of the interpreter a thousand times a second only to see whether it has ended.
+            run_main(flow, epoch_interval=EPOCH)  # type: ignore[no-untyped-call]
+        else:
+            cluster_main(flow, addresses, process, epoch_interval=EPOCH)  # type: ignore[no-untyped-call]
     except BytewaxRuntimeError as error:
         first: BaseException = error
         while isinstance(first, BytewaxRuntimeError) and first.__cause__ is not None:
@@ -106,6 +112,8 @@ class _Sources(DynamicSource[_Keyed]):
         self._open, self._keys, self._publisher, self._stop = open_source, keys, publisher, stop
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> _Partition:
+        if worker_count > 1:
+            _keep_thread_state()
         return _Partition(self._open(worker_index, worker_count), self._keys, self._publisher, self._stop)
 
 
@@ -195,6 +203,14 @@ class _Nothing(StatelessSinkPartition[Any]):
 class _Nowhere(DynamicSink[Any]):
     def build(self, step_id: str, worker_index: int, worker_count: int) -> _Nothing:
         return _Nothing()
+
+
+def _keep_thread_state() -> None:
+    """Hold on to the Python state of this thread, which Bytewax made, for as long as the process lives.
+
+    Else it is made anew, stack and all, with every call from Bytewax: several times for each event that comes alone.
+    """
+    ctypes.pythonapi.PyGILState_Ensure()
 
 
 _MASK = (1 << 64) - 1

@@ -29,7 +29,8 @@ class Fetched(NamedTuple):
 
     Offsets inside the range without a record (compaction, transaction markers) are gaps the log
     itself made.  `idle_at` is the wall time (seconds) at which the fetch *began* that found nothing
-    more; None while there is more to read.  A fetch that found nothing has `start == end`.
+    more, or nothing behind these records; None while there is more to read.  A fetch that found nothing has
+    `start == end`.
     """
 
     topic: str

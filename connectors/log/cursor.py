@@ -12,7 +12,7 @@ from connectors.log.folders import partition_folder, segment, segments
 from connectors.log.head import NAME, Head, read
 from state.records import LogError, Record, TopicPartition
 
-_CHUNK = 256 << 10
+_CHUNK_MIN, _CHUNK_MAX = 16 << 10, 256 << 10  # who follows the end reads little, and pays for the room it asks for
 
 
 class Cursor:
@@ -32,6 +32,7 @@ class Cursor:
         self._place = 0  # in the file, behind the last frame that was looked at
         self._following = offset  # the offset of the frame at this place
         self._at_rest = False  # the last look gave all that was there
+        self._chunk = _CHUNK_MIN
         self._doubted = (-1, -1)
         self._head = -1
         self._seek()
@@ -49,6 +50,13 @@ class Cursor:
             self.offset = ready[0].offset if ready else self._following
         return found
 
+    def is_at_end(self) -> bool:
+        """Whether all has been given out that was acknowledged by now, as far as one glance can tell."""
+        if self._ready or not self._at_rest:
+            return False
+        known = self._read_head()
+        return known is not None and known.current and known.next == self._following
+
     def close(self) -> None:
         for descriptor in (self._file, self._head):
             if descriptor >= 0:
@@ -60,11 +68,13 @@ class Cursor:
     def _fill(self) -> bool:
         """Decode what one look at the file gives; whether it gave anything."""
         while True:
-            raw = os.pread(self._file, _CHUNK, self._place) if self._file >= 0 else b""
-            self._at_rest = len(raw) < _CHUNK
+            asked = self._chunk
+            raw = os.pread(self._file, asked, self._place) if self._file >= 0 else b""
+            self._at_rest = len(raw) < asked
+            self._chunk = _CHUNK_MIN if self._at_rest else min(asked * 4, _CHUNK_MAX)
             if self._decode(raw):
                 return True
-            if len(raw) == _CHUNK and frames.length_of(raw, 0) > _CHUNK:
+            if len(raw) == asked and frames.length_of(raw, 0) > asked:
                 left = os.fstat(self._file).st_size - self._place
                 if self._decode(os.pread(self._file, min(left, frames.length_of(raw, 0)), self._place)):
                     return True
@@ -158,7 +168,7 @@ class Cursor:
 
     def _skip(self) -> None:
         """To the frame that holds our offset, by the headers alone: what is before it was somebody's to check."""
-        while raw := os.pread(self._file, _CHUNK, self._place):
+        while raw := os.pread(self._file, _CHUNK_MAX, self._place):
             at = 0
             while len(raw) - at >= frames.HEADER.size:
                 magic, length, _, start, count, _ = frames.HEADER.unpack_from(raw, at)

@@ -69,7 +69,10 @@ class LogReader:
             left -= len(records)
             if records:
                 self._last = tp
-                found.append(Fetched(tp.topic, tp.partition, start, cursor.offset, records, None))
+                at_end = cursor.is_at_end()
+                if at_end:  # what comes later rings
+                    self._waiting.discard(tp)
+                found.append(Fetched(tp.topic, tp.partition, start, cursor.offset, records, began if at_end else None))
             else:
                 self._waiting.discard(tp)
                 found.append(Fetched(tp.topic, tp.partition, start, start, (), began))
