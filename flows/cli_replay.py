@@ -117,7 +117,8 @@ def _work(
     """One worker.  `pipes` are the source's ends of all others' where it is the first, else its own one."""
     settings, catalog, ids = plan.settings, load(plan.settings.flows, plan.models), Ids(plan.secret)
     data_dir = plan.out / ".store" / f"{process}"
-    resources = Resources.open(data_dir, cache_mib=settings.store.cache_mib)
+    store = settings.store
+    resources = Resources.open(data_dir, cache_mib=store.cache_mib, keys_cached=store.customers_cached)
     engine = Engine(
         catalog.program,
         rules_of(settings),

@@ -62,6 +62,7 @@ class Worker:
             settings.data_dir,
             cache_mib=settings.store.cache_mib,
             write_buffers_mib=settings.store.write_buffer_mib,
+            keys_cached=settings.store.customers_cached,
             power=self._power,
         )
         self._shards: dict[int, Shard] = {}

@@ -84,6 +84,7 @@ class Shard:
         self._moved: set[TopicPartition] = set()
         self.batch: Batch = store.batch()
         self._forgot = False
+        self._blank: Effects | None = None
         self._appended: list[float] = []  # when the events entered the log that were decided about at once
         self._due = {clock: store.first_due(clock) for clock in (EVENT_CLOCK, WALL_CLOCK)}
         self._until_mark: set[bytes] = set()  # replay: whose events are held until the next mark
@@ -275,12 +276,12 @@ class Shard:
         customer = entry.customer
         if self.around.engine.links and not customer.known:
             learn(customer, record.value)
-        self.fanout.reach(chash, entry)
         return self.arrive(chash, entry, arrived, (tp, record))
 
     def arrive(self, chash: bytes, entry: Entry, arrived: Arrived, at: At, *, news: bool = False) -> str:
         """An event comes to a customer, or news that she should have heard before what was due since."""
-        customer, engine, effects = entry.customer, self.around.engine, Effects()
+        customer, engine = entry.customer, self.around.engine
+        effects, self._blank = self._blank or Effects(), None
         passages, pending = customer.passages, customer.pending
         if not news:
             self.wake_if_due(chash, entry, effects)
@@ -300,6 +301,8 @@ class Shard:
             if effects.decisions:
                 self._appended.append(arrived.appended_at)
             self.follow(chash, entry, effects, at)
+        else:
+            self._blank = effects  # nothing came of it, as of most events: it serves the next one
         return outcome
 
     def _take_delivery(self, tp: TopicPartition, record: Record) -> None:

@@ -19,7 +19,7 @@ from state.batch import Batch as Batch
 from state.codec import Codec
 from state.ids import CUSTOMER_HASH_BYTES
 from state.keyring import KeyRing, load_or_make
-from state.keys import KeyCache, KeyStore
+from state.keys import CACHE_MAX, KeyCache, KeyStore
 from state.layout import CUSTOMER, DECISION, HELD, IDENTITY, OUTBOX
 from state.layout import Row as Row
 from state.rocks import Memory, after_all, compact_hard, get, open_database, scan, told, write
@@ -46,12 +46,18 @@ class Resources:
 
     @classmethod
     def open(
-        cls, data_dir: Path, *, cache_mib: int = 64, write_buffers_mib: int = 96, power: bool = False
+        cls,
+        data_dir: Path,
+        *,
+        cache_mib: int = 64,
+        write_buffers_mib: int = 96,
+        keys_cached: int = CACHE_MAX,
+        power: bool = False,
     ) -> Resources:
         """Raises `StoreRefused` when there are keys but no key ring."""
         _allow_open_files()
         ring = load_or_make(data_dir / "keyring", may_make=not (data_dir / "keys").exists())
-        return cls(data_dir, ring, Memory(cache_mib, write_buffers_mib), power=power)
+        return cls(data_dir, ring, Memory(cache_mib, write_buffers_mib), cache=KeyCache(keys_cached), power=power)
 
     @classmethod
     def open_reading(cls, data_dir: Path) -> Resources:
