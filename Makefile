@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := help
 
 PYTHON := .venv/bin/python
+# Or each of the many processes that tests, benchmarks and the demo start would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 KILLS ?= 20
 SEED ?= 1
 PROTOCOL ?= stream

@@ -1,8 +1,10 @@
 """The harness itself: that it counts right, times from the right moment, and says when it did not keep its rate."""
 
+import gzip
 import json
 import random
 import time
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -69,7 +71,17 @@ def test_every_event_of_a_stream_is_replayed_and_counted(tmp_path: Path) -> None
     assert found.events_per_cpu_second == pytest.approx(events / found.cpu_seconds)
 
 
+@pytest.fixture
+def little_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The beginning of the Retailrocket data, where they are: two replays of all of them are not tiny."""
+    if (whole := throughput.retailrocket()) is not None:
+        with gzip.open(whole, "rt") as rows, gzip.open(tmp_path / whole.name, "wt") as cut:
+            cut.writelines(islice(rows, 2_000))
+        monkeypatch.setenv("IMPULS_DATA", str(tmp_path))
+
+
 @pytest.mark.timeout(180)
+@pytest.mark.usefixtures("little_data")
 def test_a_tiny_run_ends_with_a_result_that_has_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
     assert quick.main(["--tiny"]) == 0

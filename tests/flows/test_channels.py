@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.connectors.http_servers import Asked, Says, Site, http_server
 from tests.connectors.mail_servers import Mailbox, mail_server
-from tests.flows.commands import ROOT, impuls
+from tests.flows.commands import ROOT, asked
 from tests.flows.deployments import running, until
 from tests.flows.test_cli import HOUR, NO_LIMITS, ago, identify, track
 
@@ -148,7 +148,7 @@ private_networks = ["127.0.0.0/8"]'''
                 }
                 for who in NAMES
             }
-            [anna] = impuls("customer", "anna", "--json", "--config", deployment.config, path=tmp_path).lines()
+            [anna] = asked("customer", "anna", "--json", "--config", deployment.config, path=tmp_path).lines()
             secrets = deployment.impuls("webhook-secrets", "http://partner.example/hooks")
             assert deployment.stop() == 0, deployment.log()
             told = deployment.log()
@@ -176,7 +176,7 @@ NAMES = ("anna", "berta", "cyryl")
 def test_check_says_what_flows_send_and_nobody_takes_or_words(tmp_path: Path) -> None:
     shop(tmp_path, ALL, sms__push="files of another channel", sms__text="Dziękujemy {{ order_id }}")
     (tmp_path / "impuls.toml").write_text('flows = "shop_flows"\n')
-    found = impuls("check", "--config", tmp_path / "impuls.toml", path=tmp_path)
+    found = asked("check", "--config", tmp_path / "impuls.toml", path=tmp_path)
     assert found.code == 2
     facts = [
         '"push" by push, and its files are for sms',
@@ -193,7 +193,7 @@ def test_check_counts_what_a_text_message_costs(tmp_path: Path) -> None:
     shop(tmp_path, FLOWS, sms__on_its_way="Zamówienie {{ order_id }} w drodze")
     settings = '[sms]\nprovider = "json"\nsender = "Shop"\nurl = "https://sms.example"\n'
     (tmp_path / "impuls.toml").write_text(f'flows = "shop_flows"\n{settings}')
-    found = impuls("check", "--config", tmp_path / "impuls.toml", path=tmp_path)
+    found = asked("check", "--config", tmp_path / "impuls.toml", path=tmp_path)
     assert found.code == 0, found.err
     assert "sms on_its_way (en): 1 segment, 20 places of UCS-2 because of 'ó'" in found.out
 
@@ -203,6 +203,6 @@ def test_check_says_what_is_sent_only_with_recommendations_that_nobody_makes(tmp
     shop(tmp_path, flows.replace("Template, on,", "Template, on, recommend,"), sms__on_its_way="Order {{ order_id }}")
     settings = '[sms]\nprovider = "json"\nsender = "Shop"\nurl = "https://sms.example"\n'
     (tmp_path / "impuls.toml").write_text(f'flows = "shop_flows"\n{settings}[recommender]\nenabled = false\n')
-    found = impuls("check", "--config", tmp_path / "impuls.toml", path=tmp_path)
+    found = asked("check", "--config", tmp_path / "impuls.toml", path=tmp_path)
     assert found.code == 2
     assert 'recommender.enabled is false, while flow "dispatch" sends "on_its_way" only with' in found.err

@@ -26,7 +26,7 @@ from flows.worker_process import settings_for
 from operators.trace import Entry
 from state.instants import format_instant
 from state.records import TopicPartition, Writer
-from tests.flows.commands import ROOT, Ended, impuls
+from tests.flows.commands import ROOT, Ended, asked, impuls
 
 FLOWS = """
 from datetime import timedelta
@@ -131,7 +131,7 @@ class Shop:
         self.happens(customer, "Consent Granted", channel="email", topic="marketing")
 
     def ask(self, *arguments: str) -> Ended:
-        return impuls(*arguments, "--config", self.config, path=self.folder, cwd=self.folder)
+        return asked(*arguments, "--config", self.config, path=self.folder, cwd=self.folder)
 
     def is_ready(self) -> bool:
         return bool(read_beat(self.folder / "data" / "run", "worker-0").get("ready"))

@@ -11,7 +11,7 @@ import pytest
 
 from connectors.log import LogReader
 from tests.connectors.contract import all_of
-from tests.flows.commands import impuls
+from tests.flows.commands import asked, impuls
 
 HEADER = "ts,user,item,event\n"
 ROWS = "1430622000,7,p1,view\n1430622001,7,p1,addtocart\n1430622001,8,p2,view\n1430622002,7,p1,transaction\n"
@@ -93,7 +93,7 @@ def test_a_bad_row_is_named_and_what_came_before_it_is_counted(shop: Path) -> No
     ],
 )
 def test_the_callers_mistakes_are_told_in_a_sentence(arguments: list[str], said: str) -> None:
-    ended = impuls("import", *arguments)
+    ended = asked("import", *arguments)
     assert ended.code == 2
     assert said in ended.err
     assert "Traceback" not in ended.err

@@ -13,7 +13,7 @@ from operators.flow import hours, minutes
 from operators.program import Program
 from operators.simulate import Told, happening, simulate
 from state.customer import Traits
-from tests.flows.commands import ROOT, impuls
+from tests.flows.commands import ROOT, asked, impuls
 
 SCENARIOS = sorted((ROOT / "docs" / "scenarios").glob("*.toml"))
 CART = 'event = "Product Added"\nproperties = { product_id = "p1", price = 120.00, cart_id = "k1" }\n'
@@ -61,14 +61,14 @@ def test_the_same_as_lines_of_json() -> None:
 
 def test_what_is_expected_and_not_decided_fails_as_a_test_does(tmp_path: Path) -> None:
     wrong = f'expect = [{{ at = "2h", message = "cart_reminder" }}]\nplay_out = "3h"\n[[events]]\nat = "0"\n{CART}'
-    ended = impuls("simulate", "abandoned_cart", scenario(tmp_path, wrong))
+    ended = asked("simulate", "abandoned_cart", scenario(tmp_path, wrong))
     assert ended.code == 1
     assert "expect[0].at: expected" in ended.err
     assert "got cart_reminder send at 2026-01-05T13:00:00.000Z" in ended.err
 
 
 def test_a_decision_too_many_is_not_as_expected(tmp_path: Path) -> None:
-    ended = impuls("simulate", "abandoned_cart", scenario(tmp_path, f'expect = []\n[[events]]\nat = "0"\n{CART}'))
+    ended = asked("simulate", "abandoned_cart", scenario(tmp_path, f'expect = []\n[[events]]\nat = "0"\n{CART}'))
     assert ended.code == 1
     assert ended.err.count("nothing more was expected") == 3
 
@@ -83,7 +83,7 @@ def test_all_that_is_wrong_with_a_scenario_is_said_at_once(tmp_path: Path) -> No
         '[[events]]\nat = "2025-01-01T00:00:00Z"\nproperties = {}\n'
         '[[expect]]\nmesage = "x"\n'
     )
-    ended = impuls("simulate", "abandoned_cart", scenario(tmp_path, text))
+    ended = asked("simulate", "abandoned_cart", scenario(tmp_path, text))
     assert ended.code == 2
     assert ended.out == ""
     faults = [line.partition("scenario.toml: ")[2].split(" ")[0] for line in ended.err.splitlines()]
@@ -110,12 +110,12 @@ def test_all_that_is_wrong_with_a_scenario_is_said_at_once(tmp_path: Path) -> No
     [("events = 3", "is not a list of tables"), ("at ==", "is not TOML"), ("", "so nothing happens")],
 )
 def test_what_is_no_scenario_at_all_is_the_callers_fault(tmp_path: Path, text: str, said: str) -> None:
-    ended = impuls("simulate", "abandoned_cart", scenario(tmp_path, text))
+    ended = asked("simulate", "abandoned_cart", scenario(tmp_path, text))
     assert (ended.code, said in ended.err) == (2, True)
 
 
 def test_a_flow_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
-    ended = impuls("simulate", "abandoned_carts", scenario(tmp_path, f'[[events]]\nat = "0"\n{CART}'))
+    ended = asked("simulate", "abandoned_carts", scenario(tmp_path, f'[[events]]\nat = "0"\n{CART}'))
     assert ended.code == 2
     assert "There are abandoned_cart" in ended.err
 
