@@ -142,7 +142,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _wait_ready(settings: Settings, running: subprocess.Popen[bytes], folder: Path) -> None:
-    """Until the worker knows the time and the courier has started."""
+    """Until the worker knows the time, and the courier and the learner have started."""
     assert settings.metrics.listen is not None
     url = f"http://{settings.metrics.listen}/readyz"
     deadline = time.monotonic() + READY_SECONDS_MAX
@@ -151,7 +151,7 @@ def _wait_ready(settings: Settings, running: subprocess.Popen[bytes], folder: Pa
             raise DemoFailed(_said(folder, "`impuls run` ended at once."))
         try:
             with urllib.request.urlopen(url, timeout=1):
-                if read_beat(settings.data_dir / "run", "courier-0"):
+                if all(read_beat(settings.data_dir / "run", name) for name in ("courier-0", "learner")):
                     return
         except (urllib.error.URLError, OSError):
             pass

@@ -13,7 +13,7 @@ from benchmarks.proof.broker import broker
 from benchmarks.proof.deployment import Failed, Plan
 from benchmarks.proof.killing import Killing, Proof
 
-KILLS = 2
+KILLS = 3
 SEED = 11
 pytestmark = [
     pytest.mark.timeout(400),  # of a machine that has other work; alone it takes half a minute

@@ -13,7 +13,7 @@ import pytest
 from tests.flows.commands import ROOT, impuls
 
 
-def demo(folder: Path, visitors: int = 60) -> subprocess.Popen[str]:
+def demo(folder: Path, visitors: int = 240) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "flows.demo", "--visitors", str(visitors), "--folder", str(folder)]
     return subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts
@@ -35,7 +35,7 @@ def test_the_demo_ends_by_itself_with_a_table_a_mail_and_where_to_look_next(tmp_
     assert running.returncode == 0, out + err
     for row in (
         r"events +\d",
-        "customers +60",
+        "customers +240",
         r"decisions: welcome, send +\d",
         r"mails accepted .* +\d",
         r"mails that recommend .* +[1-9]",
