@@ -45,7 +45,8 @@ serves() {
 await() {
     tries=$((wait_seconds_max * 5))
     until serves; do
-        runs || fail "the broker ended while starting; the end of $home/broker.log: $(tail -n 3 "$home/broker.log")"
+        # Not `runs`: until the shell that was forked for it has become java, the pid is not yet that of a broker.
+        kill -0 "$(cat "$home/pid")" 2>/dev/null || fail "the broker ended while starting; the end of $home/broker.log: $(tail -n 3 "$home/broker.log")"
         tries=$((tries - 1))
         [ "$tries" -gt 0 ] || fail "not ready after $wait_seconds_max s; see $home/broker.log"
         sleep 0.2
