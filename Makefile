@@ -9,9 +9,9 @@ KILLS ?= 20
 SEED ?= 1
 PROTOCOL ?= stream
 ARGS ?=
-# Processes that share the tests out, file by file: more than two cores have, since tests wait more than they compute.
-# The folders whose tests take longest come first, so that none of them is left when the others are done.
-SHARED := -n $(or $(TEST_PROCESSES),3) --dist loadfile --no-loadscope-reorder
+# Processes that share the tests out, file by file: more than two cores have, since many tests wait for other processes.
+# In the order of the folders, by which what takes long is not the last.
+SHARED := -n 3 --dist loadfile --no-loadscope-reorder
 
 help:
 	@echo 'make demo                   a shop'"'"'s day in under a minute: embedded log, real SMTP, a summary'
