@@ -73,7 +73,7 @@ _LAYERS = {
 
 
 class Layers:
-    """Looks at the other threads while it is open: one waits in `dataflow.run`, and Bytewax works in another."""
+    """Looks at the other threads while it is open, of which one is inside of `dataflow.run`."""
 
     def __init__(self) -> None:
         self.counts = Counter[str]()
@@ -127,9 +127,12 @@ def layer_of(stacks: list[list[str]]) -> str:
     """The layer that the dataflow is in, by the stacks of all threads."""
     if not any(RUN in stack for stack in stacks):
         return OTHER  # before its start, or after its end
-    working = [stack for stack in stacks if stack and RUN not in stack and any(each.startswith(OF) for each in stack)]
-    for stack in working:
-        for each in stack:
+    for stack in stacks:
+        # Bytewax works on the thread that runs it, in a cluster on one of its own.
+        within = stack[: stack.index(RUN)] if RUN in stack else stack
+        if not any(each.startswith(OF) for each in within):
+            continue
+        for each in within:
             layer = _LAYERS.get(each) or _LAYERS.get(each.rpartition(".")[0])
             if layer is not None:
                 return layer

@@ -42,11 +42,12 @@ class Scale:
     repetitions: int = 5
     seconds: float = 5.0
     warm_seconds: float = 4.0
+    warm_again_seconds: float = 1.0
     rush: int = 60_000
 
 
 QUICK = Scale()
-TINY = Scale(150, 60, 300, 900, 100, 2, 1.0, 0.5, 300)
+TINY = Scale(150, 60, 300, 900, 100, 2, 1.0, 0.5, 0.2, 300)
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def _loads(scale: Scale, customers: int) -> Iterator[Load]:
     """One for each repetition, the first one longer to warm up; nobody agrees twice."""
     agreed = 0
     for number in range(scale.repetitions):
-        warm_seconds = scale.warm_seconds if not number else 0.0
+        warm_seconds = scale.warm_seconds if not number else scale.warm_again_seconds
         load = Load(
             AMONG_PARKED, scale.rate, customers, scale.seconds, warm_seconds, SEED + number, f"q{number}", 1, agreed
         )

@@ -58,6 +58,7 @@ def test_time_counts_for_the_innermost_layer() -> None:
     assert layers.layer_of([main, decoding]) == layers.DECODE
     assert layers.layer_of([main, decoding[2:]]) == layers.MOVE
     assert layers.layer_of([main, decoding[3:]]) == layers.EXCHANGE
+    assert layers.layer_of([[*decoding, *main]]) == layers.DECODE, "on the thread that runs it"
     assert layers.layer_of([main]) == layers.EXCHANGE
     assert layers.layer_of([main[1:]]) == layers.OTHER
 
