@@ -8,6 +8,7 @@ from itertools import count
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from state.entropy import random_bytes
 from state.store_errors import KeyLost, StoreDamaged, StoreRefused
 
 VERSION = 1
@@ -36,7 +37,7 @@ class Key:
 
 def new_key() -> bytes:
     """A fresh id and key: 4 + 32 bytes."""
-    return os.urandom(KEY_ID_BYTES + KEY_BYTES)
+    return random_bytes(KEY_ID_BYTES + KEY_BYTES)
 
 
 class Codec:

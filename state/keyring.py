@@ -8,12 +8,12 @@ encrypted under it; the log, from which they can be built again, is not.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from state.entropy import random_bytes
 from state.files import write_once as write_once
 from state.store_errors import StoreDamaged, StoreRefused
 
@@ -29,7 +29,7 @@ class KeyRing:
 
     def wrap(self, key: bytes, owner: bytes) -> bytes:
         """The key as it may rest on disk, bound to its owner."""
-        nonce = os.urandom(_NONCE_BYTES)
+        nonce = random_bytes(_NONCE_BYTES)
         return bytes((self._newest,)) + nonce + self._keys[self._newest].encrypt(nonce, key, owner)
 
     def unwrap(self, wrapped: bytes, owner: bytes) -> bytes:
@@ -60,7 +60,7 @@ def load_or_make(path: Path, *, may_make: bool) -> KeyRing:
                 f"{path}: the key ring is missing, and there are keys wrapped under it. Put it back from its backup; "
                 "without it the stores cannot be read."
             ) from None
-        raw = json.dumps({"1": os.urandom(32).hex()})
+        raw = json.dumps({"1": random_bytes(32).hex()})
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_once(path, raw)
         raw = path.read_text()
