@@ -40,7 +40,7 @@ CONSTANT_SECRET = b"impuls replay without a secret of its own"
 NOTE = "replay.json"
 RUN_LINES_MAX = 100_000
 BATCH_SIZE = 5_000
-SHARDS = 16  # its store lives for a moment, and what is decided does not depend on the number
+SHARDS_A_WORKER = 8  # their stores live for a moment, and what is decided does not depend on the number
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,13 @@ class Replay:
     play_out: int = 0
     workers: int = 1
     batch_size: int = BATCH_SIZE
-    shards: int = SHARDS
+    shards_a_worker: int = SHARDS_A_WORKER
     models: Path | None = None  # the folder whose newest model flows ask; without one they ask none
     sends: bool = False  # hand the messages to the configured log, for its couriers
+
+    @property
+    def shards(self) -> int:
+        return self.shards_a_worker * self.workers
 
 
 @dataclass(frozen=True)

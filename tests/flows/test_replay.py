@@ -115,7 +115,7 @@ def test_decisions_do_not_depend_on_the_number_of_shards(
     shop: Path, decisions: bytes, tmp_path: Path, shards: int
 ) -> None:
     settings = load(None, UNBOUND)
-    replay(Replay((shop,), tmp_path, settings, CONSTANT_SECRET, play_out=30 * DAY, shards=shards))
+    replay(Replay((shop,), tmp_path, settings, CONSTANT_SECRET, play_out=30 * DAY, shards_a_worker=shards))
     assert (tmp_path / "decisions.jsonl").read_bytes() == decisions
 
 
