@@ -6,9 +6,10 @@ import heapq
 import json
 import multiprocessing
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -194,8 +195,10 @@ def _work(
             progress(sources[0].read)
 
     spare_the_collector()
-    flow = dataflow.build(open_source, open_shard, plan.shards, publisher=None, stop=Stop(), on_decided=on_decided)
-    dataflow.run(flow, addresses, process)
+    stop = Stop()
+    flow = dataflow.build(open_source, open_shard, plan.shards, publisher=None, stop=stop, on_decided=on_decided)
+    with _interrupted_by(stop) if addresses is None else nullcontext():
+        dataflow.run(flow, addresses, process)
     if writer is not None:
         writer.flush(60)
         writer.close()
@@ -205,6 +208,23 @@ def _work(
         shard.store.close()
     resources.close()
     (plan.out / ".parts" / f"count-{process}").write_text(str(sum(source.read for source in sources)))
+
+
+@contextmanager
+def _interrupted_by(stop: Stop) -> Iterator[None]:
+    """Let Ctrl-C end the reading, and be raised after that: raised inside of Bytewax it would be a panic."""
+
+    def interrupted(*_: object) -> None:
+        stop.ask()
+        signal.signal(signal.SIGINT, before)  # who does not want to wait for the next line presses again
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if stop.asked:
+        raise KeyboardInterrupt
 
 
 def _give_up(full: StoreFull) -> None:
@@ -217,10 +237,18 @@ def _cluster(plan: Replay) -> None:
     pipes = [context.Pipe(duplex=False) for _ in range(1, plan.workers)]
     ends = [[source for source, _ in pipes], *([shards] for _, shards in pipes)]
     workers = [context.Process(target=_work, args=(plan, n, addresses, None, ends[n])) for n in range(plan.workers)]
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # theirs, too: this process tells them
     for worker in workers:
         worker.start()
-    for worker in workers:
-        worker.join()
+    signal.signal(signal.SIGINT, before)
+    try:
+        for worker in workers:
+            worker.join()
+    except KeyboardInterrupt:
+        for worker in workers:
+            worker.terminate()
+            worker.join()
+        raise
     if any(worker.exitcode for worker in workers):
         raise RuntimeError("a replay worker failed; what it said is above. Nothing was written.")
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from heapq import merge
 from itertools import islice
@@ -20,7 +24,7 @@ from flows import FLOWS
 from flows.cli_replay import CONSTANT_SECRET, Replay, replay
 from flows.demo_shop import Shop
 from state.instants import format_instant, parse_instant
-from tests.flows.commands import impuls
+from tests.flows.commands import ROOT, impuls
 from tests.flows.oracle import DAY, NEWS, by_share, decided, expected, read
 
 UNBOUND = {"IMPULS_GUARDS__MARKETING_CAP": "none", "IMPULS_GUARDS__QUIET_HOURS": "none"}
@@ -187,3 +191,21 @@ def test_a_giant_line_is_set_aside_and_the_next_is_read(tmp_path: Path) -> None:
     [letter] = (tmp_path / "out" / "dead-letters.jsonl").read_text().splitlines()
     assert '"too_large"' in letter
     assert "3 events" in ended.err
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_replay_that_is_broken_off_says_nothing_and_leaves_nothing(tmp_path: Path, workers: str) -> None:
+    line = '{{"type":"page","userId":"u{}","timestamp":"2026-01-05T12:00:00Z","properties":null}}\n'
+    (tmp_path / "long.jsonl").write_text("".join(line.format(number) for number in range(300_000)))
+    arguments = ["replay", tmp_path / "long.jsonl", "--out", tmp_path / "out", "--workers", workers]
+    command = [sys.executable, "-c", "from flows.cli import main; main()", *map(str, arguments)]
+    started = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True)
+    while not list((tmp_path / "out").glob(".store/0/shards/*/CURRENT")):
+        assert started.poll() is None
+        time.sleep(0.01)
+    os.killpg(started.pid, signal.SIGINT)
+    said = started.communicate(timeout=60)[1].decode()
+    assert started.returncode == 130
+    assert "panicked" not in said
+    assert "Traceback" not in said
+    assert list((tmp_path / "out").iterdir()) == []
