@@ -43,21 +43,13 @@ class Desk:
         self._client: Any = None
         self._lock = Lock()
 
-    def partitions(self, topic: str, seconds: float = SECONDS_MAX) -> list[int]:
-        """Empty where there is no such topic."""
+    def partitions(self, topics: Sequence[str], seconds: float = SECONDS_MAX) -> dict[str, list[int]]:
+        """Of each of these topics; none where there is no such topic."""
 
-        def look(client: Any) -> list[int]:
-            described = client.describe_topics([topic])[0]
-            error = for_code(described["error_code"])
-            if error is UnknownTopicOrPartitionError:
-                return []
-            if error is InvalidTopicError:
-                raise LogError(f'Kafka allows no topic named "{topic}". Letters, digits, ".", "_" and "-" will do.')
-            if error is not NoError:
-                raise error(topic)
-            return sorted(each["partition_index"] for each in described["partitions"])
+        def look(client: Any) -> dict[str, list[int]]:
+            return {described["name"]: _partitions(described) for described in client.describe_topics(list(topics))}
 
-        return self._ask(look, seconds)
+        return self._ask(look, seconds) if topics else {}
 
     def beginnings(self, tps: Sequence[TopicPartition], seconds: float = SECONDS_MAX) -> dict[TopicPartition, int]:
         return self._offsets(dict.fromkeys(tps, OffsetSpec.EARLIEST), seconds)
@@ -150,3 +142,14 @@ class Desk:
             reconnect_backoff_max_ms=1_000,
             **for_kafka_python(self._security),
         )
+
+
+def _partitions(described: Mapping[str, Any]) -> list[int]:
+    topic, error = described["name"], for_code(described["error_code"])
+    if error is UnknownTopicOrPartitionError:
+        return []
+    if error is InvalidTopicError:
+        raise LogError(f'Kafka allows no topic named "{topic}". Letters, digits, ".", "_" and "-" will do.')
+    if error is not NoError:
+        raise error(topic)
+    return sorted(each["partition_index"] for each in described["partitions"])

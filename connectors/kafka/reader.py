@@ -112,7 +112,7 @@ class KafkaReader:
     def partitions(self, topic: str) -> Sequence[int]:
         """As of half a second ago; the first question about a topic waits for Kafka."""
         if topic not in self._partitions:
-            self._look(topic, SECONDS_MAX)
+            self._look([topic], SECONDS_MAX)
         return self._partitions[topic]
 
     def looked_at(self, topic: str) -> float:
@@ -157,7 +157,7 @@ class KafkaReader:
     def _check(self, positions: Mapping[TopicPartition, int]) -> None:
         """Here and not at the first fetch, so that a start with lost positions fails before anything is done."""
         for topic in {tp.topic for tp in positions}:
-            there = set(self._desk.partitions(topic))
+            there = set(self._desk.partitions([topic])[topic])
             for tp in positions:
                 if tp.topic == topic and tp.partition not in there:
                     raise unknown(tp, len(there))
@@ -271,8 +271,7 @@ class KafkaReader:
                 self._put_commits()
                 if time.monotonic() >= look_at:
                     look_at = time.monotonic() + LOOK_SECONDS
-                    for topic in list(self._partitions):
-                        self._look(topic, ERRAND_SECONDS)
+                    self._look(list(self._partitions), ERRAND_SECONDS)
             except LogError as error:
                 _log.warning("kafka does not answer", extra={"fact": str(error)})
                 self._pause()
@@ -281,10 +280,10 @@ class KafkaReader:
         except LogError as error:
             _log.warning("last commit not made", extra={"fact": str(error)})
 
-    def _look(self, topic: str, seconds: float) -> None:
+    def _look(self, topics: Sequence[str], seconds: float) -> None:
         began = time.time()
-        self._partitions[topic] = self._desk.partitions(topic, seconds)
-        self._looked_at[topic] = began  # the other way round it would speak for what was not seen yet
+        self._partitions |= self._desk.partitions(topics, seconds)
+        self._looked_at |= dict.fromkeys(topics, began)  # before the answer it would speak for what was not seen yet
 
     def _settle(self) -> None:
         if self._fetching is None:

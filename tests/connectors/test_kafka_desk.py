@@ -113,6 +113,6 @@ def test_a_topic_that_kafka_will_not_make_is_named(kafka: Broker) -> None:
 
 def test_no_broker_is_an_error_with_the_address() -> None:
     with closing(Desk("127.0.0.1:1", "g", {})) as desk, pytest.raises(LogError) as raised:
-        desk.partitions("clickstream", 1.0)
+        desk.partitions(["clickstream"], 1.0)
     assert "127.0.0.1:1" in str(raised.value)
     assert "kafka.bootstrap_servers" in str(raised.value)

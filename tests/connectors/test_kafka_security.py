@@ -39,7 +39,7 @@ def sasl(broker: Broker) -> dict[str, object]:
 
 def ask_in_vain(servers: str, security: Mapping[str, object]) -> str:
     with closing(Desk(servers, "g", security)) as desk, pytest.raises(LogError) as raised:
-        desk.partitions("clickstream", 1.0)
+        desk.partitions(["clickstream"], 1.0)
     return str(raised.value)
 
 
