@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -94,9 +95,13 @@ class Desk:
 
     def close(self) -> None:
         with self._lock:
-            if self._client is not None:
-                self._client.close()
-                self._client = None
+            self._drop()
+
+    def _drop(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(KafkaError):
+                client.close()
 
     def _offsets(self, specs: Mapping[TopicPartition, int], seconds: float) -> dict[TopicPartition, int]:
         if not specs:
@@ -126,6 +131,7 @@ class Desk:
                 except KafkaError as error:
                     passes = isinstance(error, RetriableError) or getattr(error, "retriable", False)
                     if not passes or time.monotonic() + pause > deadline:
+                        self._drop()  # one that lost its broker may never find it again
                         raise LogError(
                             f"Kafka at {self._servers} did not answer as it should: {type(error).__name__}. "
                             "See that it runs and that kafka.bootstrap_servers and kafka.security are right."

@@ -267,11 +267,11 @@ class KafkaReader:
             self._errand.wait(max(0.0, look_at - time.monotonic()))
             self._errand.clear()
             try:
-                self._settle()
-                self._put_commits()
-                if time.monotonic() >= look_at:
+                if time.monotonic() >= look_at:  # the clock waits for this, nothing for a commit
                     look_at = time.monotonic() + LOOK_SECONDS
                     self._look(list(self._partitions), ERRAND_SECONDS)
+                self._settle()
+                self._put_commits()
             except LogError as error:
                 _log.warning("kafka does not answer", extra={"fact": str(error)})
                 self._pause()

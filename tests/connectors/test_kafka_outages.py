@@ -3,6 +3,7 @@ memory taken, and whoever looks can see how long nothing was heard."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
@@ -113,8 +114,10 @@ def test_a_broker_that_dies_under_load_and_comes_back(broker: Broker) -> None:
             assert stream.sent - stream.acked <= RECORDS_MAX
         assert eventually(lambda: silent_for(streams, 2.0), SECONDS_MAX)
         broker.start()
+        back = time.time()
         assert eventually(lambda: all_whole(streams), SECONDS_MAX)
         assert all(stream.is_in_order() for stream in streams)
         assert all(stream.write(100) for stream in streams)
         assert eventually(lambda: all_whole(streams))
         assert eventually(lambda: all(stream.reader.last_fetch_age_seconds() < 1 for stream in streams))
+        assert eventually(lambda: all(stream.reader.looked_at(stream.topic) > back for stream in streams), SECONDS_MAX)
