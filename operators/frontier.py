@@ -46,4 +46,6 @@ class Frontier:
         if len(self._snapshots) < SNAPSHOTS_MAX:
             self._snapshots.append((now, dict(reached)))
         while self._snapshots and self._snapshots[0][0] <= self.looked_at:
-            self._known = self._snapshots.popleft()[1]
+            for tp, at in self._snapshots.popleft()[1].items():
+                if at > self._known[tp]:  # else `read` was further already
+                    self._known[tp] = at

@@ -22,7 +22,7 @@ STATE = "model"  # the name under which a store keeps `state_bytes`
 POPULAR_MS = DAY_MS  # half-life of popularity
 CATEGORIES_MAX = 1_000
 _EAGER = 5_000  # events that judge the guesses, each of them;
-_SELDOM = 16
+_SELDOM = 16  # after those, one of so many: the weights hardly move any more
 
 
 class _State(msgspec.Struct, array_like=True):

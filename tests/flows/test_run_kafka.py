@@ -73,7 +73,7 @@ def starts(deployment: Deployment) -> dict[TopicPartition, int]:
     return {TopicPartition(topic, partition): offset for topic, partition, offset, _ in place["starts"]}
 
 
-@pytest.mark.timeout(300)  # a broker, two starts, and the ten seconds until partitions are looked for
+@pytest.mark.timeout(300)  # a broker, two starts, and the seconds until partitions are looked for
 def test_a_shop_on_kafka_from_its_first_event_to_the_start_after_a_stop(
     kafka_for_impuls: Broker, tmp_path: Path
 ) -> None:

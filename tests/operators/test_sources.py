@@ -206,6 +206,11 @@ def test_what_was_appended_before_the_last_look_is_followed_as_it_is_read(bench:
     assert frontier.known(tp) == START
     frontier.read(tp, [Record(1, None, None, 101_000)], START + 1)
     assert frontier.known(tp) == START, "a partition added since may hold what came before it"
+    frontier.look(101.0, {tp: START})
+    frontier.read(tp, [Record(2, None, None, 99_500)], START + 2)
+    shown.at = 101.0
+    frontier.look(102.0, {tp: START + 2})
+    assert frontier.known(tp) == START + 2, "an older word of how far all was read takes nothing back"
 
 
 def test_at_the_bound_of_what_is_held_the_partitions_ahead_of_the_clock_pause_and_then_go_on(
