@@ -20,7 +20,7 @@ from state.ids import Ids, shard_of
 from state.records import Fetched, Reader, Record, TopicPartition
 
 NO_CLAIMS = OURS | {CATALOGUE}
-RECORDS_MAX = 2_000
+RECORDS_MAX = 8_000  # a poll; a shard writes once for all that it is given, so a backlog is worked off in large bites
 REPORT_SECONDS = 0.1
 SLICES = 8  # the shards are told one slice after the other, so that no event waits behind all of them
 RANGES_REPORTS = 5  # with so many reports comes one of how far was read
