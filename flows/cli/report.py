@@ -15,13 +15,13 @@ from flows.catalog import load
 from flows.cli.options import Config, Json, audit, fail, instant, settings_of
 from flows.cli.progress import Bar
 from flows.cli.reading import existing
-from flows.cli.report_recommended import recommended_lines
+from flows.cli.report_recommended import recommended_since
 from flows.cli.report_sources import Promises, Source, from_deployment, from_replay
 from operators.measuring import rows
 from operators.measuring.account import Terms, account
 from operators.measuring.figures import Report
 from operators.measuring.ledger import Ledger
-from operators.measuring.recommended import Line
+from operators.measuring.recommended import Ledger as Recommended
 from state.sorter import Sorter
 
 
@@ -56,7 +56,7 @@ def report(
         else:
             audit(settings, "report")
             source = from_deployment(settings, promises, sorter, after, bar.at)
-        shown = recommended_lines(settings, after, bar.at) if replay is None and flow is None else []
+        shown = recommended_since(settings, after, bar.at) if replay is None and flow is None else Recommended()
         told = Report(
             _added_up(sorter, source, promises),
             currency=source.currency,
@@ -69,7 +69,7 @@ def report(
     _tell(told, shown, html, as_json=as_json)
 
 
-def _tell(told: Report, shown: list[Line], html: Path | None, *, as_json: bool) -> None:
+def _tell(told: Report, shown: Recommended, html: Path | None, *, as_json: bool) -> None:
     # Here, since no other command needs what these import.
     from rich.console import Console
 
@@ -79,18 +79,19 @@ def _tell(told: Report, shown: list[Line], html: Path | None, *, as_json: bool) 
 
     if html is not None:
         fresh = html.with_name(f".{html.name}")
-        fresh.write_text(page(told), encoding="utf-8")
+        fresh.write_text(page(told, shown), encoding="utf-8")
         fresh.replace(html)
+    recommended = list(shown.lines())
     if as_json:
-        for line in [*_json(told), *({"kind": "recommended", **msgspec.to_builtins(each)} for each in shown)]:
+        for line in [*_json(told), *({"kind": "recommended", **msgspec.to_builtins(each)} for each in recommended)]:
             sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
     elif html is not None:
         print(html)
     else:
         width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_IN_A_PIPE
         show(told, Console(width=width))
-        if shown:
-            show_recommended(shown, Console(width=width))
+        if recommended:
+            show_recommended(recommended, Console(width=width))
 
 
 def _added_up(sorter: Sorter, source: Source, promises: Promises) -> Ledger:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
+from flows.cli.report_recommended import HEADS as RECOMMENDED_HEADS
+from flows.cli.report_recommended import NOTE as RECOMMENDED_NOTE
+from flows.cli.report_recommended import cells as recommended_cells
 from flows.cli.report_table import ALL_MARKETING, cells, notes
 from operators.measuring.account import DAY_MS
 from operators.measuring.figures import Bounds, Cohorts, Coming, Report
 from operators.measuring.ledger import ALL
-from operators.pages.charts import Line, chart, linear
+from operators.measuring.recommended import By
+from operators.measuring.recommended import Ledger as Recommended
+from operators.pages.charts import COLOURS, Line, chart, linear
 from operators.pages.document import document
 from operators.pages.forest import Range, forest
 from state.instants import format_instant
@@ -17,9 +22,10 @@ from state.instants import format_instant
 COUNTS = ("sent", "accepted", "opened", "clicked", "converted", "revenue", "lift", "a customer", "SRM")
 HEADS = ("flow", "message", "arm", *COUNTS)
 FLOWS_DRAWN_MAX = 5
+SHOWN_MIN = 20  # a day: of fewer no share is drawn
 
 
-def page(report: Report) -> str:
+def page(report: Report, recommended: Recommended) -> str:
     lines = list(report.lines())
     alarms = [line for line in lines if line.srm and line.srm.alarm]
     until = f"orders known up to {format_instant(report.clock)}" if report.clock is not None else "orders not known"
@@ -35,6 +41,7 @@ def page(report: Report) -> str:
         "<h2>By flow, message and arm</h2>",
         _table(HEADS, [cells(line) for line in lines], texts=3),
         *_coming(list(report.coming())),
+        *_recommended(recommended),
         "<h2>How to read it</h2>",
         *(f"<p>{escape(note)}</p>" for note in notes(report)),
     ]
@@ -101,6 +108,33 @@ def _coming(weeks: list[Coming]) -> Iterator[str]:
         for week in weeks
     ]
     yield _table(("flow", "week from", "sent", "orders", "revenue"), told, texts=2)
+
+
+def _recommended(told: Recommended) -> Iterator[str]:
+    lines = list(told.lines())
+    if not lines:
+        return
+    yield "<h2>Recommendations</h2>"
+    often = sorted(told.came, key=lambda by: (-told.came[by].shown, by))[:COLOURS]
+    days = [day for by in often for day in told.came[by].daily]
+    first, last = min(days), max(days)
+    drawn = [Line(_chosen_by(by), _clicked(told.came[by].daily, first, last)) for by in often]
+    shares = [share for line in drawn for _, share in line.points if share is not None]
+    if shares:
+        x = linear(f"days since {format_instant(first * DAY_MS)[:10]}", 0, max(1, last - first))
+        yield chart("Clicked within a day", drawn, x, linear("percent of those shown", 0, max(1.0, *shares)))
+    yield _table(RECOMMENDED_HEADS, [recommended_cells(line) for line in lines], texts=3)
+    yield f'<p class="soft">{escape(RECOMMENDED_NOTE)}</p>'
+
+
+def _chosen_by(by: By) -> str:
+    return " ".join(filter(None, (by.block, by.strategy, by.model, f"in a {by.place}")))
+
+
+def _clicked(daily: dict[int, list[int]], first: int, last: int) -> list[tuple[float, float | None]]:
+    """Percent of what was shown on each day."""
+    told = [(day - first, daily.get(day, [0, 0])) for day in range(first, last + 1)]
+    return [(at, 100 * clicked / shown if shown >= SHOWN_MIN else None) for at, (shown, clicked) in told]
 
 
 def _expected(told: Bounds) -> str:

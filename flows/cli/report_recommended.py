@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from rich.console import Console
 from rich.table import Table
@@ -21,8 +23,8 @@ COUNTED = (b"Product Viewed", b"Product Added", b"Order Completed")
 _made = msgspec.json.Decoder(Recommendation).decode
 
 
-def recommended_lines(settings: Settings, since: int, progress: Progress) -> list[Line]:
-    """What the recommendations made since then came to, by what chose them; empty where there are none."""
+def recommended_since(settings: Settings, since: int, progress: Progress) -> Ledger:
+    """What the recommendations made since then came to, by what chose them."""
     reader = doors.open_reader(settings, "impuls-commands")
     ledger = Ledger()
     try:
@@ -34,7 +36,7 @@ def recommended_lines(settings: Settings, since: int, progress: Progress) -> lis
                 ledger.account([recommended.decode(row) for row in rows])
     finally:
         reader.close()
-    return list(ledger.lines())
+    return ledger
 
 
 def _take_shown(reader: Reader, sorter: Sorter, since: int, progress: Progress) -> set[bytes]:
@@ -72,20 +74,23 @@ def _take_events(reader: Reader, sorter: Sorter, settings: Settings, whom: set[b
                 sorter.add(key, row.at, b"b" + row.id.encode(), recommended.encode(row))
 
 
-def show(lines: list[Line], console: Console) -> None:
-    table = Table("block", "chosen by", "in", title="Recommendations, by what chose them")
-    for head in ("shown", "products", "clicked", "bought", "revenue"):
+HEADS = ("block", "chosen by", "in", "shown", "products", "clicked", "bought", "revenue")
+NOTE = "clicked: she came to a product within a day, bought: within seven; each is that of what showed it last."
+
+
+def cells(line: Line) -> list[str]:
+    """As a row under `HEADS`."""
+    by = f"{line.strategy} {line.model}".strip()
+    revenue = ", ".join(f"{amount} {currency}" for amount, currency in line.revenue) or "0"
+    share = f"{line.clicked:,} ({100 * line.clicked / line.shown:.1f} %)"
+    return [line.block, by, line.place, f"{line.shown:,}", f"{line.products:,}", share, f"{line.bought:,}", revenue]
+
+
+def show(lines: Iterable[Line], console: Console) -> None:
+    table = Table(*HEADS[:3], title="Recommendations, by what chose them")
+    for head in HEADS[3:]:
         table.add_column(head, justify="right")
     for line in lines:
-        by = f"{line.strategy} {line.model}".strip()
-        revenue = ", ".join(f"{amount} {currency}" for amount, currency in line.revenue) or "0"
-        share = f"{line.clicked:,} ({100 * line.clicked / line.shown:.1f} %)"
-        table.add_row(
-            line.block, by, line.place, f"{line.shown:,}", f"{line.products:,}", share, f"{line.bought:,}", revenue
-        )
+        table.add_row(*cells(line))
     console.print(table)
-    console.print(
-        "clicked: she came to a product within a day, bought: within seven; each is that of what showed it last.",
-        style="dim",
-        highlight=False,
-    )
+    console.print(NOTE, style="dim", highlight=False)

@@ -20,8 +20,9 @@ from state.instants import parse_instant
 from state.money import Money
 from state.recommendations import Recommendation
 
-CLICKED_MS = 86_400_000
-BOUGHT_MS = 7 * CLICKED_MS
+DAY_MS = 86_400_000
+CLICKED_MS = DAY_MS
+BOUGHT_MS = 7 * DAY_MS
 LINES_MAX = 100
 
 
@@ -65,7 +66,10 @@ class By(NamedTuple):
 
 @dataclass(slots=True)
 class Came:
-    """`clicked` and `bought` count recommendations; `orders` products that were bought, `revenue` what was paid."""
+    """`clicked` and `bought` count recommendations; `orders` products that were bought, `revenue` what was paid.
+
+    `daily`: by the day (since 1970) on which they were shown, how many were, and how many of those were clicked.
+    """
 
     shown: int = 0
     products: int = 0
@@ -73,6 +77,16 @@ class Came:
     bought: int = 0
     orders: int = 0
     revenue: Counter[str] = field(default_factory=Counter[str])
+    daily: dict[int, list[int]] = field(default_factory=dict)
+
+    def note(self, shown: Shown, *, clicked: bool) -> None:
+        """One more that was shown, or was clicked."""
+        day = self.daily.setdefault(shown.at // DAY_MS, [0, 0])
+        day[clicked] += 1
+        if clicked:
+            self.clicked += 1
+        else:
+            self.shown += 1
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,14 +149,14 @@ class Ledger:
         for row in rows:
             if isinstance(row, Shown):
                 came = self.came[_by(row)]
-                came.shown += 1
+                came.note(row, clicked=False)
                 came.products += len(row.items)
                 latest |= dict.fromkeys(row.items, row)
             elif (shown := latest.get(row.item)) is not None:
                 came = self.came[_by(shown)]
                 if row.at <= shown.at + CLICKED_MS and shown.id not in clicked:
                     clicked.add(shown.id)
-                    came.clicked += 1
+                    came.note(shown, clicked=True)
                 if row.ordered and row.at <= shown.at + BOUGHT_MS:
                     came.bought += shown.id not in bought
                     bought.add(shown.id)

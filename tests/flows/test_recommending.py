@@ -69,6 +69,10 @@ def test_a_click_changes_what_is_recommended_next(tmp_path: Path) -> None:
         assert told_of["discover"]["place"] == "answer"
         assert told_of["discover"]["shown"] >= told_of["discover"]["clicked"] >= 0
         assert told_of["abandoned"]["strategy"] == "history"
+        assert deployment.impuls("report", "--html", tmp_path / "report.html").code == 0
+        page = (tmp_path / "report.html").read_text()
+        assert "<h2>Recommendations</h2>" in page
+        assert f"<td>discover</td><td>{told_of['discover']['strategy']}</td><td>answer</td>" in page
 
         off = {"product_id": "stove", "availability": False}
         changed = {"type": "track", "event": "Product Changed", "timestamp": ago(0), "properties": off}

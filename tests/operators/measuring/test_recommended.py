@@ -53,3 +53,12 @@ def test_customers_are_added_up() -> None:
         ledger.account([shown(0, "p1"), viewed(1, "p1")])
     [line] = ledger.lines()
     assert (line.shown, line.clicked, line.bought) == (3, 3, 0)
+
+
+def test_a_click_counts_for_the_day_on_which_it_was_shown() -> None:
+    ledger = Ledger()
+    ledger.account([shown(0, "p1"), shown(23 * HOUR, "p2"), viewed(25 * HOUR, "p2"), shown(DAY, "p3")])
+    [came] = ledger.came.values()
+    today = NOW // DAY
+    assert came.daily == {today: [2, 1], today + 1: [1, 0]}
+    assert (came.shown, came.clicked) == (3, 1)
