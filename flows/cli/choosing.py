@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,22 +20,29 @@ from flows.cli.options import Config, Json, audit, fail, instant, settings_of
 from flows.cli.progress import Bar
 from flows.cli.reading import existing
 from flows.published_models import FOLDER
-from flows.published_shares import SharesFile
-from operators.bandits.schedule import Entry
+from flows.published_shares import SharesFile, publish
+from operators.bandits.schedule import Entry, Policy, Schedule
+from operators.bandits.training import beginning, holding, released
 from operators.flow import Flow
 from operators.program import choices
-from operators.steps import Choose
+from operators.steps import Choose, named
 from state.instants import format_instant
 
 if TYPE_CHECKING:
     from flows.learner_choices import Known
-    from operators.bandits.judging import Policy
     from operators.bandits.tries import Tried
 
 app = typer.Typer(help="What the choices of flows learnt, and what other shares would have earned.")
 
 Replayed = Annotated[
     Path | None, typer.Option("--replay", help="Of what `impuls replay --out` left in this folder.", exists=True)
+]
+Choice = Annotated[str, typer.Argument(metavar="CHOICE")]
+Shares = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Shares such as short=70,long=30; where conditions hold, named before a colon: 'is_new: short=20,long=80'."
+    ),
 ]
 Since = Annotated[str | None, typer.Option(help="Decisions from this time on.")]
 
@@ -65,24 +72,20 @@ def learn_(replayed: Replayed = None, config: Config = None, as_json: Json = Fal
 
 @app.command("judge")
 def judge_(
-    name: Annotated[str, typer.Argument(metavar="CHOICE")],
-    shares: Annotated[
-        str | None, typer.Option(help="The shares to judge, such as short=70,long=30; else those published last.")
-    ] = None,
+    name: Choice,
+    shares: Shares = None,
     since: Since = None,
     replayed: Replayed = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """What other shares would have earned, told from the decisions that were made and their propensities."""
+    """What these shares, else those published last, would have earned: from decisions made and their propensities."""
     from operators.bandits.judging import judge
 
     settings = settings_of(config) if replayed is not None else existing(config)
     flows = _flows(settings)
-    step = choices(flows).get(name)
-    if step is None:
-        raise fail(f"There is no choice {name}. There are {', '.join(sorted(choices(flows))) or 'none'}.", 2)
-    policy = _read(step, shares) if shares is not None else _published(settings, step)
+    step = _step(flows, name)
+    policy = _read(step, shares) if shares else _published(settings, step)
     found = _known(settings, flows, replayed, since=since)
     tries = sorted(
         (each for each in found.tries.get(name, ()) if each.one.at + step.learns.within_ms <= found.now),
@@ -93,6 +96,71 @@ def judge_(
     except ValueError as error:
         raise fail(f"{name}: {error}") from None
     _tell(_judged(step, tries, judged), as_json=as_json)
+
+
+@app.command("hold")
+def hold_(
+    name: Choice,
+    shares: Shares = None,
+    number: Annotated[int | None, typer.Option(help="Those that were published under this number.", min=1)] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Draw by these shares, else by those in force, and learn no others until `release`."""
+    if shares and number is not None:
+        raise typer.BadParameter("say the shares or the number of some, not both.")
+    settings = settings_of(config)
+    step = _step(_flows(settings), name)
+    policy = _read(step, shares) if shares else None
+
+    def held(last: Entry | None, there: Schedule) -> Entry:
+        chosen = policy
+        if number is not None:
+            found = there.numbered(name, number)
+            if found is None:
+                raise fail(f"There are no shares {number} of {name}; the last are {last.number if last else 0}.", 2)
+            chosen = found.shares
+        if chosen is None:
+            chosen = last.shares if last is not None else {"": {arm.name: arm.percent / 100 for arm in step.arms}}
+        if any(arms.keys() != {arm.name for arm in step.arms} for arms in chosen.values()) or "" not in chosen:
+            raise fail(f"{name}: those are shares of other arms than it has now. Say the shares: --shares …", 2)
+        return holding(step, chosen, last)
+
+    _tell(_standing(step, _put(settings, step, held)), as_json=as_json)
+
+
+@app.command("release")
+def release_(name: Choice, config: Config = None, as_json: Json = False) -> None:
+    """Go on learning from the shares that were held."""
+    settings = settings_of(config)
+    step = _step(_flows(settings), name)
+
+    def freed(last: Entry | None, _: Schedule) -> Entry:
+        if last is None or not last.held:
+            raise fail(f"The shares of {name} are not held.", 2)
+        return released(last)
+
+    _tell(_standing(step, _put(settings, step, freed)), as_json=as_json)
+
+
+def _put(settings: Settings, step: Choose[Any], made: Callable[[Entry | None, Schedule], Entry]) -> Entry:
+    """Publish one entry by the word of whoever asks."""
+    audit(settings, "choices")
+
+    def entries(there: Schedule) -> list[Entry]:
+        last = there.last(step.name)
+        now = round(time.time() * 1000) if settings.clock == "live" else last.begins if last else 0
+        return [beginning(made(last, there), last, now)]
+
+    [entry] = publish(settings.data_dir / FOLDER, entries)
+    return entry
+
+
+def _step(flows: Sequence[Flow[Any]], name: str) -> Choose[Any]:
+    there = choices(flows)
+    if name not in there:
+        raise fail(f"There is no choice {name}. There are {', '.join(sorted(there)) or 'none'}.", 2)
+    return there[name]
 
 
 def _flows(settings: Settings) -> Sequence[Flow[Any]]:
@@ -112,7 +180,22 @@ def _known(settings: Settings, flows: Sequence[Flow[Any]], replayed: Path | None
         return known(settings, flows, replayed=replayed, since=after, progress=bar.at)
 
 
-def _read(step: Choose[Any], text: str) -> Policy:
+def _read(step: Choose[Any], texts: Sequence[str]) -> Policy:
+    """By context; for those not named the flow's own shares hold where nothing else was said."""
+    conditions = {named(each, step.name) for each in step.by}
+    found = {"": {arm.name: arm.percent / 100 for arm in step.arms}}
+    for text in texts:
+        before, colon, after = text.rpartition(":")
+        context = " ".join(sorted(before.split()))
+        if colon and (not context or set(context.split()) - conditions):
+            raise typer.BadParameter(
+                f'"{before}" names no conditions of {step.name}. It has {", ".join(sorted(conditions)) or "none"}.'
+            )
+        found[context] = _shares_of(step, after)
+    return found
+
+
+def _shares_of(step: Choose[Any], text: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for part in text.split(","):
         arm, _, percent = part.partition("=")
@@ -121,11 +204,11 @@ def _read(step: Choose[Any], text: str) -> Policy:
         except ValueError:
             raise typer.BadParameter(f'"{part}" is no share. Something like short=70,long=30 will do.') from None
     arms = {arm.name for arm in step.arms}
-    if found.keys() - arms or abs(sum(found.values()) - 1) > 1e-6 or min(found.values()) < 0:
+    if found.keys() - arms or not abs(sum(found.values()) - 1) <= 1e-6 or min(found.values()) < 0:
         raise typer.BadParameter(
             f"{text}: that are not shares of {', '.join(sorted(arms))} that add up to 100.", param_hint="--shares"
         )
-    return {"": found}
+    return {arm: found.get(arm, 0.0) for arm in sorted(arms)}
 
 
 def _published(settings: Settings, step: Choose[Any]) -> Policy:
@@ -140,7 +223,12 @@ def _standing(step: Choose[Any], entry: Entry | None) -> dict[str, Any]:
     told: dict[str, Any] = {"choice": step.name, "number": 0, "state": "not learnt yet", "shares": own}
     if entry is None:
         return told
-    told |= {"number": entry.number, "state": entry.state, "tries": entry.tries, "begins": format_instant(entry.begins)}
+    told |= {
+        "number": entry.number,
+        "state": "held" if entry.held else entry.state,
+        "tries": entry.tries,
+        "begins": format_instant(entry.begins),
+    }
     return told | {"regret": entry.regret, "stopped": list(entry.stopped), "shares": entry.shares}
 
 

@@ -8,10 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from operators.bandits.off_policy import Estimate, Values, doubly_robust, folds, ips, snips
+from operators.bandits.schedule import Policy
 from operators.bandits.tries import Tried
-
-Policy = Mapping[str, Mapping[str, float]]
-"""Shares by context and arm; the context "" stands for those that are not named."""
 
 
 def judge(tries: Sequence[Tried], policy: Policy, arms: Sequence[str]) -> dict[str, Estimate]:

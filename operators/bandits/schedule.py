@@ -18,11 +18,15 @@ from state.passages import Chosen
 
 FORMAT = 1
 
+Policy = Mapping[str, Mapping[str, float]]
+"""Shares by context and arm; the context "" stands for those that are not named."""
+
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Shares by context and arm from `begins` (event time, ms) on.  Fields are only ever added, with a default.
 
-    `number` counts the entries of one choice from 1.  `learnt_at` and `tries` say from what it was learnt.
+    `number` counts the entries of one choice from 1.  `learnt_at` and `tries` say from what it was learnt.  After one
+    that is `held` none is learnt until it is released.
     """
 
     choice: str
@@ -35,6 +39,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tries: int = 0
     learnt_at: int = 0
     format: int = FORMAT
+    held: bool = False
 
 
 class Schedule:
@@ -66,6 +71,10 @@ class Schedule:
     def last(self, choice: str) -> Entry | None:
         entries = self._entries.get(choice)
         return entries[-1] if entries else None
+
+    def numbered(self, choice: str, number: int) -> Entry | None:
+        entries = self._entries.get(choice, ())
+        return entries[number - 1] if 0 < number <= len(entries) else None
 
     def draw(self, step: Choose[Any], context: str, moment: int, share: float) -> tuple[Arm[Any], Chosen]:
         """The arm whose slice of [0, 1) holds this share.

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from operators.bandits.contexts import Learner
-from operators.bandits.schedule import Entry
+from operators.bandits.contexts import Learner, every_context
+from operators.bandits.schedule import Entry, Policy
 from operators.bandits.tries import Tried
 from operators.steps import Choose, named
 
@@ -19,10 +19,12 @@ MOVED_MIN = 0.005
 
 
 def next_entry(step: Choose[Any], tries: Sequence[Tried], last: Entry | None, now: int) -> Entry | None:
-    """The shares that follow from tries, given in any order; None where they stay as they are.
+    """The shares that follow from tries, given in any order; None where they stay as they are, or are held.
 
     When it begins is said last, by `beginning`.
     """
+    if last is not None and last.held:
+        return None
     conditions = [named(each, step.name) for each in step.by]
     learner = Learner([arm.name for arm in step.arms], conditions, step.learns, now)
     for each in sorted(tries, key=lambda each: (each.one.at, each.id)):
@@ -43,6 +45,18 @@ def next_entry(step: Choose[Any], tries: Sequence[Tried], last: Entry | None, no
         tries=len(tries),
         learnt_at=now,
     )
+
+
+def holding(step: Choose[Any], shares: Policy, last: Entry | None) -> Entry:
+    """These shares by somebody's word, until they are released; the context "" stands for those not named."""
+    every = every_context([named(each, step.name) for each in step.by])
+    by_context = {context: dict(shares[context if context in shares else ""]) for context in every}
+    return Entry(choice=step.name, number=last.number + 1 if last else 1, begins=0, shares=by_context, held=True)
+
+
+def released(last: Entry) -> Entry:
+    """The same shares, from which on it is learnt again."""
+    return msgspec.structs.replace(last, number=last.number + 1, held=False)
 
 
 def beginning(entry: Entry, last: Entry | None, now: int) -> Entry:

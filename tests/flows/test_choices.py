@@ -134,6 +134,56 @@ def test_what_people_click_is_learnt_published_and_drawn_by_and_another_policy_j
     assert wrong.exit_code == 2
 
 
+def test_shares_are_held_until_they_are_released(folder: Path) -> None:
+    publish(folder / "data" / "models", lambda _: [shares(1, 1, 0.9), shares(2, 2, 0.3)])
+    [held] = told("hold", "subject", "--number", "1")
+    assert (held["number"], held["state"]) == (3, "held")
+    assert held["shares"] == {"": {"short": 0.9, "long": pytest.approx(0.1)}}
+    replayed(folder)
+    assert told("learn", "--replay", "out") == []
+    [own] = told("hold", "subject", "--shares", "short=25,long=75")
+    assert own["shares"] == {"": {"short": 0.25, "long": 0.75}}
+    [free] = told("release", "subject")
+    assert (free["number"], free["state"], free["shares"]) == (5, "learning", own["shares"])
+    assert told("list") == [free]
+    [learnt] = told("learn", "--replay", "out")
+    assert (learnt["number"], learnt["tries"]) == (6, PEOPLE)
+
+
+def test_shares_may_be_said_for_those_of_whom_a_condition_holds(folder: Path) -> None:
+    conditions = "def is_new(event, customer): return True\n\ndef is_rich(event, customer): return True\n"
+    curious = CURIOUS.replace('thompson("click")', 'thompson("click"), by=[is_new, is_rich]')
+    (folder / "picky.py").write_text(curious.replace("short, long =", conditions + "\nshort, long ="))
+    (folder / "impuls.toml").write_text((folder / "impuls.toml").read_text().replace('"curious"', '"picky"'))
+    [held] = told("hold", "subject", "--shares", "short=40,long=60", "--shares", "is_rich is_new: short=100")
+    assert held["shares"] == {
+        "": {"long": 0.6, "short": 0.4},
+        "is_new": {"long": 0.6, "short": 0.4},
+        "is_rich": {"long": 0.6, "short": 0.4},
+        "is_new is_rich": {"long": 0.0, "short": 1.0},
+    }
+    made = replayed(folder, models=folder / "data" / "models")
+    assert {each.get("shares", 0) for each in made} == {0}, "what is held from now on says nothing of what was"
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["hold", "subject", "--number", "7"], "There are no shares 7"),
+        (["hold", "subject", "--number", "1", "--shares", "short=50,long=50"], "not both"),
+        (["hold", "subject", "--shares", "short=50,long=40"], "add up to 100"),
+        (["hold", "subject", "--shares", "short=nan,long=50"], "add up to 100"),
+        (["hold", "subject", "--shares", "is_old: short=50,long=50"], "names no conditions"),
+        (["release", "subject"], "not held"),
+    ],
+)
+def test_what_cannot_be_held_is_told(folder: Path, command: list[str], says: str) -> None:
+    ended = CliRunner().invoke(app, [*command, "--config", "impuls.toml"], env={"COLUMNS": "300"})
+    assert ended.exit_code == 2
+    assert says in ended.output
+    assert told("list")[0]["number"] == 0
+
+
 def _rate(made: list[dict[str, Any]], clicks: list[dict[str, Any]], arm: str) -> float:
     mine = {each["message_id"] for each in made if each["arm"] == arm}
     return len(mine & {each["properties"]["message_id"] for each in clicks}) / len(mine)
