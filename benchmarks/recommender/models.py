@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Sequence
+from math import exp, sqrt
 from typing import Protocol
 
 from benchmarks.recommender.judging import CUT, Hits
@@ -166,8 +167,57 @@ class SessionKNN:
         return heapq.nlargest(CUT, scores, key=scores.__getitem__)
 
 
+class STAN:
+    """Sequence and time aware neighbourhood (Garg et al., SIGIR 2019), with the settings of the session-rec framework.
+
+    Session kNN with three decays: by how far back in this session a product is, by how old the other session is, and by
+    how far in it a product stands from the one both share.
+    """
+
+    SAMPLE, NEIGHBOURS = 1_000, 500
+    BACK, AGE_MS, APART = 1.02, 5 * 86_400_000.0, 2.05
+
+    def __init__(self) -> None:
+        self._sessions: defaultdict[str, list[str]] = defaultdict(list)
+        self._learnt: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._at: dict[str, int] = {}
+        self._having: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=self.SAMPLE))
+
+    def learn(self, click: Click) -> None:
+        places = self._learnt[click.session]
+        if click.item not in places:
+            places[click.item] = len(places)
+            self._having[click.item].append(click.session)
+        self._at[click.session] = click.at
+        self.see(click)
+
+    def see(self, click: Click) -> None:
+        self._sessions[click.session].append(click.item)
+
+    def recommend(self, session: str, at: int) -> Sequence[str]:
+        mine = list(OrderedDict.fromkeys(reversed(self._sessions[session])))  # the latest first
+        weights = [exp(-back / self.BACK) for back in range(len(mine))]
+        likeness: dict[str, float] = defaultdict(float)
+        shared: dict[str, str] = {}
+        for item, weight in zip(mine, weights, strict=True):
+            for other in self._having.get(item, ()):
+                likeness[other] += weight
+                shared.setdefault(other, item)
+        likeness.pop(session, None)
+        for other in likeness:
+            likeness[other] *= exp((self._at[other] - at) / self.AGE_MS) / sqrt(len(mine) * len(self._learnt[other]))
+        scores: dict[str, float] = defaultdict(float)
+        for other in heapq.nlargest(self.NEIGHBOURS, likeness, key=likeness.__getitem__):
+            places = self._learnt[other]
+            here = places[shared[other]]
+            for item, place in places.items():
+                scores[item] += likeness[other] * exp(-abs(place - here) / self.APART)
+        return heapq.nlargest(CUT, scores, key=scores.__getitem__)
+
+
 BASELINES: dict[str, type[Model]] = {
     "popularity": Popular,
     "co_occurrence": CoOccurrence,
     "session_knn": SessionKNN,
+    "stan": STAN,
 }

@@ -43,7 +43,7 @@ def test_what_can_be_known_is_found(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (found["items"], found["clicks"]) == (10, 180)
     baselines = found["baselines"]
     assert isinstance(baselines, dict)
-    assert {*baselines} >= {"popularity", "co_occurrence", "session_knn"}
+    assert {*baselines} >= {"popularity", "co_occurrence", "session_knn", "stan"}
     for scores in baselines.values():
         assert {"hr20", "mrr20", "new_hr20", "learn_us", "recommend_p99_us"} <= {*scores}
 
