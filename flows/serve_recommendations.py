@@ -72,12 +72,14 @@ class Recommending:
             now=round(now * 1000),
             customer=customer,
             exclude=exclude,
+            describe=True,
         )
-        if not made.fallback:
-            self._keep(key, version, now, made)
         # Best effort: an answer is not held up because the log is full.
         self._writer.send(TOPIC, customer.encode(), _encode(made))
-        return made
+        answer = msgspec.structs.replace(made, features=()) if made.features else made
+        if not answer.fallback:
+            self._keep(key, version, now, answer)
+        return answer
 
     def similar(self, item: str, limit: int) -> Recommendation:
         self._learnt.refresh()

@@ -14,6 +14,9 @@ from state.money import Money
 Block = Literal["abandoned", "buy_again", "discover", "similar"]
 BLOCKS: tuple[Block, ...] = ("abandoned", "buy_again", "discover")
 TOPIC = "recommendations"
+DAY_MS = 86_400_000
+CLICKED_MS = DAY_MS  # so long after it was shown a view or a cart is the doing of what showed it last,
+BOUGHT_MS = 7 * DAY_MS  # and so long an order
 
 
 class History(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
@@ -69,6 +72,7 @@ class Recommendation(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_d
     """One answer.  `strategy` says what chose the items; `fallback`, that it was not what was asked for.
 
     `at` is wall time.  `model` names the version of what ranked; `arm` and `propensity`, a bandit's choice.
+    `features` stand in the log alone: of the first items in their order, what they were ranked by.
     """
 
     recommendation_id: str
@@ -82,3 +86,4 @@ class Recommendation(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_d
     arm: str = ""
     propensity: float = 1.0
     items: tuple[Recommended, ...]
+    features: tuple[dict[str, float], ...] = ()

@@ -12,7 +12,8 @@ from benchmarks.recommender.judging import CUT, Hits
 from benchmarks.recommender.reading import Click
 from operators.recommender.features import Features
 from operators.recommender.ranker import CoVisits
-from operators.recommender.reranking import STEPS, Reranking, Weights
+from operators.recommender.ranking import Weights
+from operators.recommender.reranking import STEPS, Reranking
 
 
 class Model(Protocol):

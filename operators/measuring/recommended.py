@@ -18,11 +18,8 @@ from state import events as ev
 from state.events import Event
 from state.instants import parse_instant
 from state.money import Money
-from state.recommendations import Recommendation
+from state.recommendations import BOUGHT_MS, CLICKED_MS, DAY_MS, Recommendation
 
-DAY_MS = 86_400_000
-CLICKED_MS = DAY_MS
-BOUGHT_MS = 7 * DAY_MS
 LINES_MAX = 100
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from operators.recommender.blocks import Choice, choose, popular
 from operators.recommender.reading import Learnt
+from operators.recommender.reordering import Reordering
 from state.instants import format_instant
 from state.recommendations import Block, History, Recommendation, Recommended, Wanted
 
@@ -34,13 +35,15 @@ def recommend(
     now: int,
     customer: str = "",
     exclude: Set[str] = frozenset(),
+    describe: bool = False,
 ) -> Recommendation:
-    """At most `limit` products of a block for a customer, at this moment (ms)."""
+    """At most `limit` products of a block for a customer, at this moment (ms); `describe` for the log."""
 
     def may_show(item: str) -> bool:
         return item not in exclude and _is_for_sale(learnt, block, item, history)
 
-    found = _chosen(learnt, block, history, limit, now, may_show)
+    reordering = Reordering(learnt.model, learnt.champion, now)
+    found = _chosen(learnt, block, history, limit, now, may_show, reordering)
     strategy = _STRATEGIES[block]
     fallback = not found
     if fallback:
@@ -48,7 +51,8 @@ def recommend(
         found = popular(learnt.model, limit, lambda item: may_show(item) and item not in history.in_cart, arrange)
     if all(choice.reason == "popular" for choice in found):
         strategy = POPULARITY
-    return _told(learnt, found, block, strategy, id=id, now=now, customer=customer, fallback=fallback)
+    told = _told(learnt, found, block, strategy, id=id, now=now, customer=customer, fallback=fallback)
+    return _described(told, reordering) if describe else told
 
 
 def similar(learnt: Learnt, item: str, limit: int, *, id: str, now: int) -> Recommendation:
@@ -64,13 +68,14 @@ def for_message(
     def may_show(item: str) -> bool:
         return bool(learnt.facts(item).name) and _is_for_sale(learnt, wanted.block, item, wanted.history)
 
-    found = _chosen(learnt, wanted.block, wanted.history, wanted.count, now, may_show)
+    reordering = Reordering(learnt.model, learnt.champion, now)
+    found = _chosen(learnt, wanted.block, wanted.history, wanted.count, now, may_show, reordering)
     if len(found) < wanted.at_least:
         return None
     told = _told(
         learnt, found, wanted.block, _STRATEGIES[wanted.block], id=id, now=now, customer=customer, fallback=False
     )
-    return msgspec.structs.replace(told, message_id=message_id)
+    return _described(msgspec.structs.replace(told, message_id=message_id), reordering)
 
 
 def _is_for_sale(learnt: Learnt, block: Block, item: str, history: History) -> bool:
@@ -81,10 +86,22 @@ def _is_for_sale(learnt: Learnt, block: Block, item: str, history: History) -> b
 
 
 def _chosen(
-    learnt: Learnt, block: Block, history: History, limit: int, now: int, may_show: Callable[[str], bool]
+    learnt: Learnt,
+    block: Block,
+    history: History,
+    limit: int,
+    now: int,
+    may_show: Callable[[str], bool],
+    reordering: Reordering,
 ) -> list[Choice]:
     arrange = partial(learnt.rules.arrange, block, facts=learnt.facts)
-    return choose(block, learnt.model, history, limit, now, may_show, arrange, learnt.rules.pinned(block))
+    return choose(block, learnt.model, history, limit, now, may_show, arrange, learnt.rules.pinned(block), reordering)
+
+
+def _described(told: Recommendation, reordering: Reordering) -> Recommendation:
+    if told.fallback or told.strategy == HISTORY:
+        return told
+    return msgspec.structs.replace(told, features=reordering.described([each.item for each in told.items]))
 
 
 def _told(
@@ -104,6 +121,7 @@ def _told(
         customer=customer,
         block=block,
         strategy=strategy,
+        model="" if fallback or _STRATEGIES[block] == HISTORY else learnt.champion.name,
         fallback=fallback,
         items=tuple(_worded(learnt, choice) for choice in found),
     )

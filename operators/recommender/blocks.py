@@ -37,8 +37,16 @@ Arrange = Callable[[Iterable[Choice]], Iterable[Choice]]
 """Puts candidates, best first, into the order of the shop's rules."""
 
 
+Reorder = Callable[[Visit, Iterable[tuple[str, float]]], Iterable[tuple[str, float]]]
+"""Puts candidates of a visit with their scores, best first, into an order that was learnt."""
+
+
 def _as_they_come(found: Iterable[Choice]) -> Iterable[Choice]:
     return found
+
+
+def _as_scored(_: Visit, ranked: Iterable[tuple[str, float]]) -> Iterable[tuple[str, float]]:
+    return ranked
 
 
 def visit_of(history: History) -> Visit:
@@ -57,24 +65,29 @@ def choose(
     may_show: Callable[[str], bool],
     arrange: Arrange = _as_they_come,
     pinned: Sequence[str] = (),
+    reorder: Reorder = _as_scored,
 ) -> list[Choice]:
     """The best of a block, at most `limit`; `may_show` says of a product whether it is for sale and wanted.
 
-    `pinned` go first, but for what she bought or has in her cart; `arrange` puts the others into order.
+    `pinned` go first, but for what she bought or has in her cart; `arrange` puts the others into order, after
+    `reorder` did so with what is found by co-visitation.
     """
     hers = history.bought.keys() | history.in_cart
     first = [Choice(item, 0.0, PINNED) for item in pinned if item not in hers and may_show(item)]
     fixed = {choice.item for choice in first}
+
+    def is_wanted(item: str) -> bool:
+        return item not in fixed and may_show(item)
+
     match block:
         case "abandoned":
-            found: Iterable[Choice] = _abandoned(model, history, now)
+            found: Iterable[Choice] = (c for c in _abandoned(model, history, now) if is_wanted(c.item))
         case "buy_again":
-            found = _buy_again(history, now)
+            found = (c for c in _buy_again(history, now) if is_wanted(c.item))
         case "discover" | "similar":
             known = history.touched.keys() | history.bought.keys() | history.in_cart
-            found = _discover(model, visit_of(history), known, limit + SPARE, now)
-    shown = (choice for choice in found if choice.item not in fixed and may_show(choice.item))
-    return list(islice(chain(first, arrange(shown)), limit))
+            found = _discover(model, visit_of(history), known, limit + SPARE, now, is_wanted, reorder)
+    return list(islice(chain(first, arrange(found)), limit))
 
 
 def popular(
@@ -114,10 +127,19 @@ def _due(times: list[int], now: int) -> float:
     return min(1.0, max(0.0, (now - times[-1]) / interval)) if interval else 1.0
 
 
-def _discover(model: CoVisitation, visit: Visit, known: Set[str], limit: int, now: int) -> Iterator[Choice]:
+def _discover(
+    model: CoVisitation,
+    visit: Visit,
+    known: Set[str],
+    limit: int,
+    now: int,
+    is_wanted: Callable[[str], bool],
+    reorder: Reorder,
+) -> Iterator[Choice]:
     guessed = model.guesses(visit, now)
     new = {item: score for item, score in model.scores(guessed).items() if item not in known}
-    for item, score in best(new, limit):
+    ranked = ((item, score) for item, score in best(new, limit) if is_wanted(item))
+    for item, score in reorder(visit, ranked):
         reason, source = model.reason(guessed, item)
         if reason == POPULAR:
             yield Choice(item, score, POPULAR)

@@ -19,10 +19,16 @@ Features = dict[str, float]
 NEAR = 2  # of her latest products whose rows are asked
 _LEAST = 1e-4
 _BACKS_MAX = 5
+_OF_ROWS = tuple(tuple(f"{side} {place}" for side in ("after", "before")) for place in range(NEAR))
 
 
 def features(model: CoVisitation, visit: Visit, ranked: Sequence[tuple[str, float]], now: float) -> list[Features]:
     """Of candidates with their scores, best first.  `now`: the gain of this moment, see `decay`."""
+    return [whole(one) for one in measured(model, visit, ranked, now)]
+
+
+def measured(model: CoVisitation, visit: Visit, ranked: Sequence[tuple[str, float]], now: float) -> list[Features]:
+    """Without what follows from the rest: as features are logged, for `whole`."""
     if not ranked:
         return []
     top = ranked[0][1] or 1.0
@@ -39,25 +45,27 @@ def features(model: CoVisitation, visit: Visit, ranked: Sequence[tuple[str, floa
     return found
 
 
+def whole(one: Features) -> Features:
+    """With which rows speak of it at all, and that those of two products agree."""
+    near, far = ([name for name in names if name in one] for names in _OF_ROWS)
+    found = dict(one)
+    for name in (*near, *far):
+        found[f"is {name}"] = 1.0
+    for first in near:
+        for second in far:
+            found[" and ".join(sorted((first, second)))] = 1.0
+    return found
+
+
 def _of_rows(found: Features, item: str, rows: Sequence[Row | None], doubt: float) -> None:
-    """What followed and preceded her latest products, and that two of them agree."""
-    said = []
-    for place, row in enumerate(rows):
+    """What followed and preceded her latest products."""
+    for (after, before), row in zip(_OF_ROWS, rows, strict=False):
         if row is None:
             continue
-        for side, weights, total in (
-            ("after", row.after, row.after_total),
-            ("before", row.before, row.before_total),
-        ):
-            weight = weights.get(item)
-            if weight is not None:
-                name = f"{side} {place}"
-                found[f"is {name}"], found[name] = 1.0, log(_LEAST + weight / (total + doubt))
-                said.append(name)
-    for one in said:
-        for other in said:
-            if one < other and one[-1] != other[-1]:
-                found[f"{one} and {other}"] = 1.0
+        if (weight := row.after.get(item)) is not None:
+            found[after] = log(_LEAST + weight / (row.after_total + doubt))
+        if (weight := row.before.get(item)) is not None:
+            found[before] = log(_LEAST + weight / (row.before_total + doubt))
 
 
 def _of_visit(found: Features, seen: Seen, back: int) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from operators.recommender.model import STATE, CoVisitation
+from operators.recommender.ranking import CHAMPION, Weights, read_weights
 from operators.recommender.rows import Row, from_bytes
 from operators.recommender.rules import NO_RULES, Rules
 from state.item_store import ItemStore
@@ -19,7 +20,8 @@ _NO_FACTS = ItemFacts()
 class Learnt:
     """A model as it was at most `REFRESH_SECONDS` before the last `refresh`.  Not for several threads.
 
-    `rules` are the shop's, for whatever is chosen from it.  `open_store` gives None while nobody has learnt anything.
+    `rules` are the shop's, for whatever is chosen from it; `champion` is what puts candidates into another order.
+    `open_store` gives None while nobody has learnt anything.
     """
 
     def __init__(
@@ -35,6 +37,8 @@ class Learnt:
         self._rows: dict[str, Row | None] = {}
         self._facts: dict[str, ItemFacts] = {}
         self._state: bytes | None = None
+        self._ranks: bytes | None = None
+        self.champion = Weights()
         self.model = CoVisitation(self)
 
     def refresh(self) -> None:
@@ -54,6 +58,7 @@ class Learnt:
             if state is not None and state != self._state:
                 self._state = state
                 self.model.restore(state)
+            self._take(self._store.note(CHAMPION))
 
     def get(self, key: str) -> Row | None:
         """A row, as the model asks for it."""
@@ -76,6 +81,15 @@ class Learnt:
             found = self._store.facts(item) if self._store is not None else None
             facts[item] = found or _NO_FACTS
         return facts[item]
+
+    def _take(self, ranks: bytes | None) -> None:
+        if ranks == self._ranks:
+            return
+        self._ranks = ranks
+        try:
+            self.champion = read_weights(ranks) if ranks is not None else Weights()
+        except ValueError:
+            self.champion = Weights()  # the learner tells of it; what is shown comes as it did before
 
     def close(self) -> None:
         if self._store is not None:

@@ -8,7 +8,6 @@ teaches nothing, and neither does how many were shown.  The model is a pipeline 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
 from random import Random
 
 import msgspec
@@ -16,61 +15,11 @@ from river import compose, linear_model, optim, preprocessing
 from river.utils import VectorDict
 
 from operators.recommender.features import Features
+from operators.recommender.ranking import Learnt, Score, Standing, Weights
 
-FORMAT = 1
 STEPS = (0.02, 0.1)  # of the challengers: a slow one and a quick one
 PAIRS = 3  # of one choice, drawn among what was passed over
-_EVIDENCE = 4.0  # standard errors, as choices of one visitor resemble each other
-_LOOKS_EVERY = 500
-
-
-class Weights(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A version of what ranks.  `number` 0 is the order in which candidates come.  Fields are only ever added."""
-
-    format: int = FORMAT
-    number: int = 0
-    weights: dict[str, float] = {}
-    choices: int = 0  # that it learnt from
-
-    def order(self, shown: Sequence[Features]) -> list[int]:
-        """Places, best first; of equals the one that came first."""
-        if not self.weights:
-            return list(range(len(shown)))
-        of = self.weights.get
-        scores = [sum(of(name, 0.0) * value for name, value in one.items()) for one in shown]
-        return sorted(range(len(shown)), key=lambda place: (-scores[place], place))
-
-
-class Score(msgspec.Struct, kw_only=True):
-    """A challenger's reciprocal rank less the champion's, over the choices since the champion was made."""
-
-    judged: int = 0
-    gain: float = 0.0
-    squared: float = 0.0
-
-    def is_better(self) -> bool:
-        """By evidence, looked at only so often."""
-        if not self.judged or self.judged % _LOOKS_EVERY:
-            return False
-        mean = self.gain / self.judged
-        return mean > _EVIDENCE * sqrt(max(self.squared / self.judged - mean * mean, 1e-12) / self.judged)
-
-
-class Learnt(msgspec.Struct, kw_only=True):
-    """A challenger as a value: what its pipeline weighs, and the sizes it divides by."""
-
-    weights: dict[str, float] = {}
-    sizes: dict[str, float] = {}
-    choices: int = 0
-
-
-class Standing(msgspec.Struct, kw_only=True):
-    """All of a contest, to be stored and taken up again."""
-
-    champion: Weights = Weights()
-    reciprocal: float = 0.0  # of the champion, fading: what is watched
-    challengers: list[Learnt] = []
-    scores: list[Score] = []
+_FADE = 0.01
 
 
 class Challenger:
@@ -119,26 +68,35 @@ class Reranking:
         self._chance = Random(seed)
         self.champion = self._standing.champion
         self.reciprocal = self._standing.reciprocal
+        self.latest = max(self._standing.latest, self.champion.number)
+        self.held, self.heard = self._standing.held, self._standing.heard
 
     def order(self, shown: Sequence[Features]) -> list[int]:
         return self.champion.order(shown)
 
-    def learn(self, shown: Sequence[Features], chosen: int) -> None:
-        """Of what was shown, the product at this place was chosen."""
-        mine = 1.0 / (1 + self.champion.order(shown).index(chosen))
-        self.reciprocal += (mine - self.reciprocal) * 0.01
-        for challenger, score in zip(self.challengers, self._scores, strict=True):
-            gain = 1.0 / (1 + challenger.weights().order(shown).index(chosen)) - mine
-            score.judged += 1
-            score.gain += gain
-            score.squared += gain * gain
-        others = [place for place in range(len(shown)) if place != chosen]
+    def learn(
+        self, shown: Sequence[Features], chosen: int, passed: Sequence[int] | None = None, *, judge: bool = True
+    ) -> None:
+        """Of what was shown, as it came, the product at this place was chosen; `passed` over were all others, or these.
+
+        Without `judge` the choice is heard once more, as a stronger one, and tells nothing of who ranks better.
+        """
+        if judge:
+            self._judge(shown, chosen)
+        others = [place for place in range(len(shown)) if place != chosen] if passed is None else passed
         for place in self._chance.sample(others, min(PAIRS, len(others))):
             for challenger in self.challengers:
                 challenger.learn(shown[chosen], shown[place])
-        for challenger in self.challengers:
-            challenger.choices += 1
-        self._swap()
+        if judge:
+            for challenger in self.challengers:
+                challenger.choices += 1
+            self._swap()
+
+    def use(self, champion: Weights, *, held: bool) -> None:
+        """The shop's word: this one ranks, and where `held`, whatever the evidence.  The contest begins anew."""
+        self.champion, self.held = champion, held
+        self.latest = max(self.latest, champion.number)
+        self._scores = [Score(reciprocal=score.reciprocal) for score in self._scores]
 
     def standing(self) -> Standing:
         return Standing(
@@ -146,13 +104,25 @@ class Reranking:
             reciprocal=self.reciprocal,
             challengers=[each.export() for each in self.challengers],
             scores=self._scores,
+            latest=self.latest,
+            held=self.held,
+            heard=self.heard,
         )
+
+    def _judge(self, shown: Sequence[Features], chosen: int) -> None:
+        mine = 1.0 / (1 + self.champion.order(shown).index(chosen))
+        self.reciprocal += (mine - self.reciprocal) * _FADE
+        for challenger, score in zip(self.challengers, self._scores, strict=True):
+            hers = 1.0 / (1 + challenger.weights().order(shown).index(chosen))
+            score.judged += 1
+            score.gain += hers - mine
+            score.squared += (hers - mine) ** 2
+            score.reciprocal += (hers - score.reciprocal) * _FADE
 
     def _swap(self) -> None:
         better = [place for place, score in enumerate(self._scores) if score.is_better()]
-        if not better:
+        if not better or self.held:
             return
         first = max(better, key=lambda place: self._scores[place].gain)
         learnt = self.challengers[first].weights()
-        self.champion = msgspec.structs.replace(learnt, number=self.champion.number + 1)
-        self._scores = [Score() for _ in STEPS]
+        self.use(msgspec.structs.replace(learnt, number=self.latest + 1), held=False)

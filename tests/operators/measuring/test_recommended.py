@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from operators.measuring.recommended import CLICKED_MS, Ledger, Line, Shown, Took, decode, encode, of_event
+from operators.measuring.recommended import Ledger, Line, Shown, Took, decode, encode, of_event
 from state.events import OrderCompleted, OrderLine, ProductViewed
 from state.money import Money
+from state.recommendations import CLICKED_MS
 
 NOW, HOUR = 1_767_571_200_000, 3_600_000
 DAY = 24 * HOUR

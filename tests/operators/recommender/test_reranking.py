@@ -8,7 +8,8 @@ import msgspec
 
 from operators.recommender.features import Features, features
 from operators.recommender.model import CoVisitation
-from operators.recommender.reranking import Reranking, Standing, Weights
+from operators.recommender.ranking import Standing, Weights
+from operators.recommender.reranking import Reranking
 from operators.recommender.visits import Visit
 
 DAY = 86_400_000
