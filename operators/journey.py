@@ -15,7 +15,7 @@ from operators.bandits.schedule import Schedule
 from operators.experiments import Drawn, arm_for
 from operators.flow import Arm, Choose, Experiment, Flow, Leave, Send, Split, Step, Template, Wait
 from operators.propensity.forecasts import Forecasts
-from operators.steps import Foretold, named
+from operators.steps import Foretold, ForetoldMoment, named
 from state.customer import Customer
 from state.events import Event
 from state.ids import Ids
@@ -117,17 +117,23 @@ def _end(wait: Wait[Any], journey: Journey) -> int:
     if wait.local is not None:
         return wait.local.next_after(now, journey.time_zone)
     if wait.spread:
-        share = journey.ids.share("spread", wait.name, journey.customer.id, journey.event.id)
-        return now + int(wait.at_most_ms * share)
+        return now + int(wait.at_most_ms * _share(wait, journey))
     latest = now + wait.at_most_ms
     if wait.moment is None:
         return latest
     try:
+        if isinstance(wait.moment, ForetoldMoment):
+            return wait.moment.after(journey.customer, now, journey.forecasts, _share(wait, journey))
         return max(now, min(wait.moment(journey.event, journey.customer), latest))
     except Exception:
         if journey.stopped:
             return latest
         raise
+
+
+def _share(wait: Wait[Any], journey: Journey) -> float:
+    """Each customer and event has another part of [0, 1)."""
+    return journey.ids.share("spread", wait.name, journey.customer.id, journey.event.id)
 
 
 def _place(template: Template[Any], last_wait: str, ordinals: dict[str, int]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
 from hashlib import blake2b
@@ -15,7 +15,19 @@ from operators.faults import FlowError
 from operators.flow import Flow, check_flows
 from operators.propensity.forecasts import Forecasts
 from operators.propensity.window import habits
-from operators.steps import Choose, Experiment, Foretold, Send, Split, Step, Template, Trigger, named
+from operators.steps import (
+    Choose,
+    Experiment,
+    Foretold,
+    ForetoldMoment,
+    Send,
+    Split,
+    Step,
+    Template,
+    Trigger,
+    Wait,
+    named,
+)
 from operators.trials import canary_name, shadow_name
 from operators.walk import every
 from operators.windows import Window, check_windows
@@ -120,12 +132,21 @@ def _check_foretold(flows: Iterable[Flow[Any]], windows: Sequence[Window]) -> No
         return
     for flow in flows:
         for step in every(flow.steps):
-            for condition, _ in step.cases if isinstance(step, Split) else ():
-                if isinstance(condition, Foretold):
-                    raise FlowError(
-                        f"{flow.name}: {named(condition, 'when')} asks about habits that nobody keeps. Put `habits` of "
-                        "operators.propensity.window into WINDOWS."
-                    )
+            for asks in _foretold(step):
+                raise FlowError(
+                    f"{flow.name}: {named(asks, 'when')} asks about habits that nobody keeps. Put `habits` of "
+                    "operators.propensity.window into WINDOWS."
+                )
+
+
+def _foretold(step: Step[Any]) -> Iterator[Callable[..., object]]:
+    """What a step asks of what is foretold."""
+    if isinstance(step, Split):
+        yield from (condition for condition, _ in step.cases if isinstance(condition, Foretold))
+    elif isinstance(step, Choose):
+        yield from (condition for condition in step.by if isinstance(condition, Foretold))
+    elif isinstance(step, Wait) and isinstance(step.moment, ForetoldMoment):
+        yield step.moment
 
 
 def _drawn_by(step: Experiment[Any]) -> object:

@@ -71,6 +71,19 @@ class Foretold:
         raise FlowError(f"{named(self, 'condition')} knows nothing by itself. Ask it in when(…).")
 
 
+class ForetoldMoment:
+    """A moment that is asked with what is foretold of visitors: in `wait_until(…)`, nowhere else."""
+
+    longest = timedelta(days=1)
+
+    def after(self, customer: Customer, now: int, forecasts: Forecasts | None, share: float) -> int:
+        """Not before `now`.  `share` of [0, 1) tells customers apart, so that not all come at one moment."""
+        raise NotImplementedError
+
+    def __call__(self, event: Event, customer: Customer) -> int:
+        raise FlowError(f"{named(self, 'moment')} knows nothing by itself. Ask it in wait_until(…).")
+
+
 @dataclass(frozen=True)
 class Template(Generic[E_contra]):
     """A message, and the event it needs in order to be written.
@@ -236,8 +249,12 @@ def wait_spread(name: str, over: timedelta) -> Step[Event]:
 @overload
 def wait_until(name: str, then: LocalTime) -> Step[Event]: ...
 @overload
+def wait_until(name: str, then: ForetoldMoment) -> Step[Event]: ...
+@overload
 def wait_until(name: str, then: Moment[E], *, at_most: timedelta) -> Step[E]: ...
-def wait_until(name: str, then: LocalTime | Moment[E], *, at_most: timedelta = timedelta(0)) -> Step[Any]:
+def wait_until(
+    name: str, then: LocalTime | ForetoldMoment | Moment[E], *, at_most: timedelta = timedelta(0)
+) -> Step[Any]:
     """Rest until the next such moment in the customer's zone: `wait_until("morning", at(9))`.
 
     Or until the moment that a function of event and customer names, not longer than `at_most`; one that has passed
@@ -246,7 +263,7 @@ def wait_until(name: str, then: LocalTime | Moment[E], *, at_most: timedelta = t
     if isinstance(then, LocalTime):
         return Wait(name, then.longest, local=then)
     named(then, f'wait_until("{name}", …)')
-    return Wait(name, at_most, moment=then)
+    return Wait(name, then.longest if isinstance(then, ForetoldMoment) else at_most, moment=then)
 
 
 def wait_for(name: str, event: Trigger[Event], *, within: timedelta, or_else: Sequence[Step[E]] = ()) -> Step[E]:

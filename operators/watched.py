@@ -14,7 +14,7 @@ from operators.bandits.schedule import Schedule
 from operators.flow import Flow
 from operators.program import Program
 from operators.propensity.forecasts import Forecasts
-from operators.steps import Arm, Choose, Experiment, Foretold, Split, Step, Trigger, Wait, named
+from operators.steps import Arm, Choose, Experiment, Foretold, ForetoldMoment, Split, Step, Trigger, Wait, named
 from operators.trace import Trace
 from operators.trials import is_shadow
 from state.customer import Customer
@@ -40,8 +40,18 @@ class _WatchedForetold(Foretold):
 
     def holds(self, customer: Customer, now: int, forecasts: Forecasts | None) -> bool:
         value = self._condition.holds(customer, now, forecasts)
-        self._tell(value, f"model {forecasts.number}" if forecasts else "no model")
+        self._tell(value, _model(forecasts))
         return value
+
+
+class _WatchedForetoldMoment(ForetoldMoment):
+    def __init__(self, name: str, moment: ForetoldMoment, tell: Callable[[int, str], None]) -> None:
+        self.__name__, self._moment, self._tell = name, moment, tell
+
+    def after(self, customer: Customer, now: int, forecasts: Forecasts | None, share: float) -> int:
+        then = self._moment.after(customer, now, forecasts, share)
+        self._tell(then, _model(forecasts))
+        return then
 
 
 class _WatchedSchedule(Schedule):
@@ -121,6 +131,14 @@ class _Watch:
 
     def _moment(self, moment: Moment) -> Moment:
         name = named(moment, "wait_until")
+        if isinstance(moment, ForetoldMoment):
+            return _WatchedForetoldMoment(
+                name,
+                moment,
+                lambda then, detail: self._trace.add(
+                    "moment", flow=self._flow.name, name=name, until=then, detail=detail
+                ),
+            )
 
         @functools.wraps(moment)
         def watching(event: Any, customer: Customer) -> int:
@@ -132,6 +150,10 @@ class _Watch:
 
     def _tell(self, name: str, role: str, value: bool | None, detail: str) -> None:
         self._trace.add("condition", flow=self._flow.name, name=name, role=role, value=value, detail=detail)
+
+
+def _model(forecasts: Forecasts | None) -> str:
+    return f"model {forecasts.number}" if forecasts else "no model"
 
 
 def _by_shares(chosen: Chosen | None) -> str:

@@ -181,7 +181,8 @@ def _arm(entry: Entry, _: Timeline) -> Text:
 
 
 def _moment(entry: Entry, timeline: Timeline) -> Text:
-    return Text(f"    {entry.name} is {timeline.when(entry.until)}")
+    by = f" ({entry.detail})" if entry.detail else ""
+    return Text(f"    {entry.name} is {timeline.when(entry.until)}{by}")
 
 
 def _decision(entry: Entry, timeline: Timeline) -> Text:

@@ -62,6 +62,21 @@ def test_a_replay_asks_the_model_it_is_given_and_none_else(tmp_path: Path) -> No
     assert len(decided(tmp_path).splitlines()) == 20
 
 
+def test_her_hour_is_the_same_however_the_work_is_cut(tmp_path: Path) -> None:
+    timely = PATIENT.replace("conditions import likely_to_buy", "conditions import her_hour").replace(
+        'wait("rest", hours(2)), split(when(likely_to_buy(at_least=0.5), leave), otherwise=[send(nudge)]),',
+        'wait_until("rest", her_hour()), send(nudge),',
+    )
+    (tmp_path / "patient.py").write_text(timely.replace("wait, when", "wait_until"))
+    models = tmp_path / "models"
+    publish(models, Forecasts(hours=tuple(float(hour == 16) for hour in range(24))))
+    made = decided(tmp_path, "--models", models)
+    at = [json.loads(line)["at"] for line in made.splitlines()]
+    assert {moment[:13] for moment in at} == {"2026-01-05T16"}
+    assert len(set(at)) == 20
+    assert decided(tmp_path, "--models", models, "--batch-size", "3", "--workers", "2") == made
+
+
 def test_a_model_that_cannot_be_read_is_named_before_anything_is_played(tmp_path: Path) -> None:
     (tmp_path / "patient.py").write_text(PATIENT)
     (tmp_path / "propensity-3.json").write_bytes(b"{")
