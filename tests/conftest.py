@@ -15,7 +15,14 @@ settings.register_profile("short", max_examples=100, deadline=None, print_blob=T
 settings.register_profile(
     "long", max_examples=5_000, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
 )
-settings.load_profile("long" if os.environ.get("IMPULS_TESTS") == "long" else "short")
+LONG = os.environ.get("IMPULS_TESTS") == "long"
+settings.load_profile("long" if LONG else "short")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who searches for a night is not broken off after two minutes."""
+    for item in items if LONG else ():
+        item.add_marker(pytest.mark.timeout(0), append=False)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -19,7 +19,7 @@ from tests.operators.shards import DAY, MINUTE, START
 from tests.operators.street import Json, Street, identify, track
 
 KNOWN, ANONYMOUS = {"userId": "anna"}, {"anonymousId": "a-1"}
-EXAMPLES = 40
+EXAMPLES = 40 if settings().max_examples <= 200 else settings().max_examples
 PAUSES = [1, 30, 59, 60, 61, 119, 120, 121, 600, 1_439, 1_440, 3_000, 90_000]  # minutes
 
 products = st.sampled_from(["p1", "p2", "p3"])
