@@ -17,6 +17,7 @@ import msgspec
 from config.settings import Settings
 from flows import worker_doors as doors
 from flows.learner_propensity import Foretelling
+from flows.learner_reranking import Rerank
 from flows.worker_process import METRICS_BEATS, Beat, prepare, settings_for, told_by_supervisor
 from operators.host import Stop
 from operators.recommender.lessons import Lessons
@@ -27,6 +28,7 @@ from state.decode import Decoder, Rejected
 from state.events import Event
 from state.ids import Ids
 from state.item_store import ItemStore
+from state.recommendations import TOPIC
 from state.records import LogError, Record, TopicPartition
 from state.rocks import Memory
 from state.secret import load_or_make
@@ -57,6 +59,7 @@ class Learner:
             self._model.restore(known)
         self._lessons = Lessons(self._model, self._shelf)
         self._foretelling = Foretelling(self._store, settings.data_dir, settings.currency)
+        self._rerank = Rerank(self._store, settings.data_dir)
         self._reader = doors.open_reader(settings, f"{settings.kafka.group}-learner")
         self._learnt_to = self._store.watermarks()
         self._positions: dict[TopicPartition, int] = {}
@@ -80,7 +83,8 @@ class Learner:
     def _turn(self) -> bool:
         """Learn from what there is.  Whether there was anything."""
         found = False
-        for fetched in self._reader.poll(RECORDS_MAX):
+        # What was shown first, since what came of it may have been fetched with it.
+        for fetched in sorted(self._reader.poll(RECORDS_MAX), key=lambda each: each.topic != TOPIC):
             tp = TopicPartition(fetched.topic, fetched.partition)
             for record in fetched.records:
                 self._learn(tp, record)
@@ -101,6 +105,12 @@ class Learner:
         return found
 
     def _learn(self, tp: TopicPartition, record: Record) -> None:
+        new = record.offset >= self._learnt_to.get(tp, 0)
+        if tp.topic == TOPIC:
+            if record.key:
+                who = self._foretelling.whose(self._ids.customer(record.key))
+                self._rerank.show(who, record.value, new=new)
+            return
         event = self._decoder.decode(
             record.value,
             key=record.key,
@@ -113,11 +123,11 @@ class Learner:
         if isinstance(event, Rejected):
             return  # the workers set it aside and say so
         who = self._ids.customer(event.customer.encode())
-        new = record.offset >= self._learnt_to.get(tp, 0)
         if new and type(event) in CLAIMS:
             self._become(who, event)
         who = self._foretelling.whose(who)
         self._lessons.take(who, event, learn=new)
+        self._rerank.take(who, event, new=new)
         if new:
             self._foretelling.take(tp, who, event)
 
@@ -128,6 +138,7 @@ class Learner:
             was = self._ids.customer(anonymous.encode())
             if self._foretelling.become(who, was, event.at):
                 self._lessons.join(who, was)
+                self._rerank.join(who, was)
 
     def _erase(self) -> None:
         """Whose key was destroyed in her shard, of her nothing is to be left here either."""
@@ -140,14 +151,19 @@ class Learner:
         for who in erased:
             self._foretelling.forget(who)
             self._lessons.forget(who)
+            self._rerank.forget(who)
 
     # -- where it stands
 
     def _discover(self) -> None:
-        """Read every partition of the inputs, from where it was learnt to; new ones from their beginning."""
+        """Read every partition of the inputs, from where it was learnt to; new ones from their beginning.
+
+        And of what was shown, which is there once a worker has started.
+        """
         self._discover_at = time.monotonic() + DISCOVER_SECONDS
         try:
             there = doors.find_partitions(self._reader, doors.input_topics(self._settings))
+            there += [TopicPartition(TOPIC, partition) for partition in self._reader.partitions(TOPIC)]
             added = [tp for tp in there if tp not in self._positions]
             if added:
                 beginnings = self._reader.beginnings(added)
@@ -164,33 +180,43 @@ class Learner:
             log.warning("partitions unknown", extra={"fact": str(error)})
 
     def _look_back(self) -> None:
-        """Go back by the length of a visit: what was learnt is not learnt again, but who looked at what is known."""
+        """Go back by the length of a visit: what was learnt is not learnt again, but who looked at what is known.
+
+        And what she was shown, where all that she did since is read again, too: or it could be taken for new.
+        """
         saved = self._store.note(SAVED_AT)
         if saved is None or not self._positions:
             return
         since = msgspec.msgpack.decode(saved, type=int) - VISIT_MS
         back = self._reader.at_time(list(self._positions), since)
         most = LOOK_BACK_RECORDS_MAX // len(self._positions)
-        self._positions = {tp: min(offset, max(back[tp], offset - most)) for tp, offset in self._positions.items()}
+        is_cut = any(back[tp] < offset - most for tp, offset in self._positions.items() if tp.topic != TOPIC)
+        self._positions = {
+            tp: offset if is_cut and tp.topic == TOPIC else min(offset, max(back[tp], offset - most))
+            for tp, offset in self._positions.items()
+        }
         self._reader.assign(self._positions)
 
     def _save(self) -> None:
         moved = {tp: offset for tp, offset in self._positions.items() if offset > self._learnt_to.get(tp, -1)}
-        if not moved and not self._shelf.changed:
+        self._rerank.heed()
+        if not moved and not self._shelf.changed and not self._rerank.changed:
             return
         rows, facts = self._shelf.to_save()
         self._foretelling.pass_time()
         foretold, visitors = self._foretelling.to_save()
         saved_at = msgspec.msgpack.encode(round(time.time() * 1000))
-        notes = foretold | {SAVED_AT: saved_at, STATE: self._model.state_bytes()}
+        notes = foretold | self._rerank.to_save() | {SAVED_AT: saved_at, STATE: self._model.state_bytes()}
         self._store.commit(rows, facts, notes, moved, visitors)
         self._shelf.saved()
         self._foretelling.saved()
+        self._rerank.saved()
         self._learnt_to |= moved
         self._reader.commit(self._learnt_to)
 
     def _tell(self, *, last: bool = False) -> None:
         self._foretelling.tell()
+        self._rerank.tell()
         status = {
             "learnt": self._lessons.learnt,
             "read": {f"{tp.topic}/{tp.partition}": offset for tp, offset in self._positions.items()},

@@ -35,6 +35,7 @@ COMMANDS = {
     "export": Place("exporting", "export"),
     "webhook-secrets": Place("webhooks", "webhook_secrets"),
     "choices": Place("choosing", "app"),
+    "reranking": Place("reranking", "app"),
     "dead-letters": Place("dead_letters", "app"),
 }
 

@@ -10,6 +10,7 @@ import msgspec
 from operators.recommender.features import Features
 
 FORMAT = 1
+CHALLENGERS = {"slow": 0.02, "quick": 0.1}  # by the steps with which they learn
 CHAMPION, CONTEST = "champion", "contest"  # the notes of a store that keep `Weights` and `Standing`
 _EVIDENCE = 4.0  # standard errors, as choices of one visitor resemble each other
 _LOOKS_EVERY = 500
@@ -48,10 +49,16 @@ class Score(msgspec.Struct, kw_only=True):
 
     def is_better(self) -> bool:
         """By evidence, looked at only so often."""
-        if not self.judged or self.judged % _LOOKS_EVERY:
-            return False
-        mean = self.gain / self.judged
-        return mean > _EVIDENCE * sqrt(max(self.squared / self.judged - mean * mean, 1e-12) / self.judged)
+        return bool(self.judged) and not self.judged % _LOOKS_EVERY and self.mean > _EVIDENCE * self.error
+
+    @property
+    def mean(self) -> float:
+        return self.gain / self.judged if self.judged else 0.0
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean."""
+        return sqrt(max(self.squared / self.judged - self.mean**2, 1e-12) / self.judged) if self.judged else 0.0
 
 
 class Learnt(msgspec.Struct, kw_only=True):

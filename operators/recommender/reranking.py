@@ -15,9 +15,9 @@ from river import compose, linear_model, optim, preprocessing
 from river.utils import VectorDict
 
 from operators.recommender.features import Features
-from operators.recommender.ranking import Learnt, Score, Standing, Weights
+from operators.recommender.ranking import CHALLENGERS, Learnt, Score, Standing, Weights
 
-STEPS = (0.02, 0.1)  # of the challengers: a slow one and a quick one
+STEPS = tuple(CHALLENGERS.values())
 PAIRS = 3  # of one choice, drawn among what was passed over
 _FADE = 0.01
 
