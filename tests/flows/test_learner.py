@@ -102,6 +102,10 @@ def test_whose_key_is_destroyed_in_her_shard_is_forgotten_by_the_learner_beside_
         (b"berta", view("berta", "shoes", 9)),
     ):
         assert writer.send("clickstream", name, json.dumps({"messageId": f"{name!r}", **event}).encode())
+    what = {"block": "discover", "strategy": "co_visitation", "fallback": False, "items": [], "features": [{}]}
+    made = json.dumps({"recommendation_id": "r", "at": ago(7 * MINUTE), **what}).encode()
+    for name in (b"phone", b"berta"):
+        assert writer.send("recommendations", name, made)
     assert writer.flush(30)
     writer.close()
     stop = Stop()
@@ -112,10 +116,12 @@ def test_whose_key_is_destroyed_in_her_shard_is_forgotten_by_the_learner_beside_
         running = threading.Thread(target=learner.run, daemon=True)
         running.start()
         whose = learner._foretelling.whose
-        assert until(lambda: whose(phone) == anna and bool(learner._learnt_to))
+        shown = learner._rerank._impressions
+        assert until(lambda: whose(phone) == anna and bool(learner._learnt_to) and shown.lists == 2)
         shard.erase(anna)
         shard.erase(phone)  # her other id goes with her
         assert until(lambda: whose(phone) == phone)
+        assert shown.lists == 1
         stop.ask()
         running.join(60)
     store = ItemStore.open(settings.data_dir, Memory(8, 8))

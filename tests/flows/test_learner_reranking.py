@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
+import uuid
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -13,17 +15,27 @@ from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
-from connectors.log import LogWriter
+from config import Settings
+from config.load import load
+from connectors.log import LogWriter, create_topics
+from flows import learner as learner_module
 from flows import published_rerankings as published
+from flows import worker_doors as doors
+from flows.learner import Learner
 from flows.learner_reranking import Rerank
 from flows.published_models import FOLDER, ModelUnreadable
-from operators.recommender.ranking import CHAMPION, CONTEST, Standing, Weights, encode, read_weights
+from operators.host import Stop
+from operators.recommender.ranking import CHALLENGERS, CHAMPION, CONTEST, Standing, Weights, encode, read_weights
 from state import events as ev
 from state.instants import parse_instant
 from state.item_store import ItemStore
 from state.recommendations import Recommendation, Recommended
+from state.records import TopicSpec
 from state.rocks import Memory
+from tests.brokers import Broker
+from tests.connectors.kafkas import new_topic
 from tests.flows.deployments import Deployment, running, until
 from tests.flows.test_cli import MINUTE, ago
 from tests.flows.test_learner import beat
@@ -130,6 +142,56 @@ def test_the_shop_has_its_way_with_what_ranks_and_answers_follow(tmp_path: Path)
         }
         assert models == {"", "rerank-1"}
         assert deployment.stop() == 0, deployment.log()
+
+
+def listens(settings: Settings) -> None:
+    """A learner that was there before anything was recommended hears of what is, and of what came of it."""
+    stop = Stop()
+    learner = Learner(settings, stop)
+    listening = threading.Thread(target=learner.run, daemon=True)
+    listening.start()
+    doors.make_topics(settings)
+    customer, clicked = f"anna-{uuid.uuid4()}", doors.input_topics(settings)[0]
+    with closing(doors.open_writer(settings)) as writer:
+        made = shown(uuid.uuid4().int, customer, 9, "shoes", "hat")
+        assert writer.send("recommendations", customer.encode(), msgspec.json.encode(made))
+        click = json.dumps(view(customer, "hat", 8) | {"messageId": "click"}).encode()
+        assert writer.send(clicked, customer.encode(), click)
+        assert writer.flush(30)
+    assert until(lambda: [each.judged for each in learner._rerank.standing.scores] == [1, 1])
+    stop.ask()
+    listening.join(60)
+    assert REGISTRY.get_sample_value("impuls_rerank_choices") == 1
+    assert REGISTRY.get_sample_value("impuls_rerank_champion") == 0
+    ranks = [
+        REGISTRY.get_sample_value("impuls_rerank_reciprocal_rank", {"ranker": name})
+        for name in ("champion", *CHALLENGERS)
+    ]
+    assert ranks == [0.005] * 3  # of the second place, fading in
+
+
+def test_on_the_embedded_log_the_topic_may_come_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learner_module, "DISCOVER_SECONDS", 0.2)
+    (tmp_path / "impuls.toml").write_text(f'data_dir = "{tmp_path}/data"\nsecret_file = "{tmp_path}/secret"\n')
+    settings = load(tmp_path / "impuls.toml", {})
+    create_topics(tmp_path / "data" / "log", [TopicSpec(name, 2, 90) for name in doors.input_topics(settings)])
+    listens(settings)
+
+
+def test_and_on_kafka(kafka_for_impuls: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learner_module, "DISCOVER_SECONDS", 0.2)
+    (tmp_path / "impuls.toml").write_text(
+        f"""
+data_dir = "{tmp_path}/data"
+secret_file = "{tmp_path}/secret"
+source = "kafka"
+[kafka]
+bootstrap_servers = "{kafka_for_impuls.servers}"
+topics = ["{new_topic(kafka_for_impuls.servers, 2)}"]
+group = "impuls-{uuid.uuid4().hex[:8]}"
+"""
+    )
+    listens(load(tmp_path / "impuls.toml", {}))
 
 
 def taught(rerank: Rerank, numbers: range) -> None:
