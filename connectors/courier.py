@@ -38,6 +38,7 @@ COMMIT_SECONDS = 0.5
 FINISH_SECONDS = 10.0
 UNSENT_MAX = 10_000
 BUSY_SECONDS = 5.0
+MAY_HAVE_ARRIVED = ("accepted", "unknown")
 
 DELIVERED = Counter("impuls_deliveries", "Attempts, by what came of them", ["provider", "result"])
 ACCEPTED = Histogram(
@@ -217,6 +218,7 @@ class Courier:
                 await self._answered(message, provider, Answer("no_content", "too few recommendations"))
                 return
             message = chosen
+        shown = tuple(each["product_id"] for each in message.content["recommended"]) if message.wanted else ()
         if self._singly > 0:
             async with self._alone:
                 self._singly -= 1
@@ -230,7 +232,9 @@ class Courier:
         if answer.result == "accepted" and message.appended_at:
             took = max(0.0, self._wall() - message.appended_at)
             ACCEPTED.labels(message.channel).observe(took)
-        await self._answered(message, provider, answer, round(took * 1000, 3))
+        if answer.result not in MAY_HAVE_ARRIVED:
+            shown = ()
+        await self._answered(message, provider, answer, round(took * 1000, 3), shown)
 
     async def _chosen(self, message: Message, wanted: Wanted) -> Message | None:
         """The message with its recommendations; with none where none must be and nobody can choose."""
@@ -248,17 +252,31 @@ class Courier:
         self._tell(*key, message.customer.encode(), provider.name, Answer("started"), token=("started", key))
         await written.wait()
 
-    async def _answered(self, message: Message, provider: Provider, answer: Answer, took_ms: float = 0.0) -> None:
+    async def _answered(
+        self,
+        message: Message,
+        provider: Provider,
+        answer: Answer,
+        took_ms: float = 0.0,
+        shown: tuple[str, ...] = (),
+    ) -> None:
         """Tell, and wait until it is in the log: a call whose result is not, counts as under way."""
         written = self._written["result", (message.message_id, message.attempt)] = asyncio.Event()
-        self._answer(message, provider.name, answer, took_ms)
+        self._answer(message, provider.name, answer, took_ms, shown)
         await written.wait()
 
     # -- telling
 
-    def _answer(self, message: Message, provider: str, answer: Answer, took_ms: float = 0.0) -> None:
-        key = message.message_id, message.attempt
-        self._tell(*key, message.customer.encode(), provider, answer, token=("result", key), took_ms=took_ms)
+    def _answer(
+        self,
+        message: Message,
+        provider: str,
+        answer: Answer,
+        took_ms: float = 0.0,
+        shown: tuple[str, ...] = (),
+    ) -> None:
+        key, customer = (message.message_id, message.attempt), message.customer.encode()
+        self._tell(*key, customer, provider, answer, token=("result", key), took_ms=took_ms, shown=shown)
 
     def _tell(
         self,
@@ -269,6 +287,7 @@ class Courier:
         answer: Answer,
         token: object = None,
         took_ms: float = 0.0,
+        shown: tuple[str, ...] = (),
     ) -> None:
         provider = answer.provider or provider
         DELIVERED.labels(provider, answer.result).inc()
@@ -283,6 +302,7 @@ class Courier:
             retry_after_seconds=answer.retry_after_seconds,
             gone=tuple(map(self._ids.address, answer.gone)),
             took_ms=took_ms,
+            shown=shown,
         )
         self._unsent.append((DELIVERIES, customer, _encode(delivery), token))
         self._send_on()

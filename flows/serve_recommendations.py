@@ -1,7 +1,8 @@
 """Recommendations for the HTTP door: what the learner knows, applied to what a customer did.
 
 What she did is in her shard, read beside its worker every few seconds, since to catch up with one costs milliseconds;
-what she did since is followed in the log.  All but that runs on the one thread that the door gives it.
+what she did since, and what answers showed her, is followed in the log.  All but that runs on the one thread that the
+door gives it.
 """
 
 from __future__ import annotations
@@ -112,6 +113,9 @@ class Recommending:
         history = history_of(record) if record is not None else History()
         for each in dict.fromkeys((customer, who)):
             history = self._following.recent.added_to(history, each)
+        links = record.joined.links if record is not None and record.joined is not None else ()
+        for each in dict.fromkeys((customer, who, *(link.anonymous for link in links if link.merged))):
+            history = self._following.shown.added_to(history, each)
         return history
 
     def _record(self, customer: str) -> Customer | None:

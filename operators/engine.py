@@ -465,6 +465,7 @@ class Engine:
             customer.early_results,
             customer.told,
             customer.arms,
+            customer.shown,
         )
         mark = effects.mark()
         try:
@@ -473,9 +474,8 @@ class Engine:
             else:
                 transition(*args)
         except Exception as error:
-            customer.passages, customer.pending, customer.sent, customer.early_results, customer.told, customer.arms = (
-                before
-            )
+            customer.passages, customer.pending, customer.sent, customer.early_results = before[:4]
+            customer.told, customer.arms, customer.shown = before[4:]
             effects.take_back(mark)
             wait, rests, due = "", "", 0
             if isinstance(at, Passage):

@@ -15,6 +15,8 @@ from operators import joining, merging_carts, merging_passages
 from operators.limits import SENT_MAX
 from operators.observe import ALL, DEVICES_MAX, SUPPRESSED_MAX
 from operators.program import Program
+from operators.recommender.histories import history_of
+from operators.recommender.shown import came_since, together
 from state import customer as customers
 from state.aliases import Link
 from state.customer import EARLY_RESULTS_MAX, RECENT_IDS_MAX, Aside, Consent, Customer, Sent, Traits
@@ -224,6 +226,14 @@ def _early_results(known: Customer, other: Customer) -> None:
     known.early_results = [*new, *known.early_results][-EARLY_RESULTS_MAX:]
 
 
+def _shown(known: Customer, other: Customer) -> None:
+    """Shown to either; not what she came to since, under whichever id.  By then both know what she touched."""
+    if not known.shown and not other.shown:
+        return
+    both, history = together(known.shown, other.shown), history_of(known)
+    known.shown = {item: each for item, each in both.items() if not came_since(history, item, each)}
+
+
 _RULES: tuple[Callable[[Customer, Customer], None], ...] = (
     _seen,
     _recent,
@@ -240,4 +250,5 @@ _RULES: tuple[Callable[[Customer, Customer], None], ...] = (
     _arms,
     _aside,
     _early_results,
+    _shown,  # after what she touched and bought
 )

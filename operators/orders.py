@@ -10,6 +10,7 @@ from bisect import insort
 from collections.abc import Sequence
 from itertools import pairwise
 
+from operators.recommender.shown import came_to
 from state import events as ev
 from state.customer import Customer
 from state.events import Event, OrderLine
@@ -53,6 +54,8 @@ def _told_of(customer: Customer, event: ev.OrderEvent) -> Order:
 
 def _bought(customer: Customer, event: ev.OrderCompleted, line: OrderLine) -> ProductOrdered:
     bought, product = customer.bought, line.product_id
+    if customer.shown:
+        came_to(customer.shown, product, event.at)
     times = bought.pop(product, [])
     bought[product] = times  # the one ordered last stands at the end
     if len(bought) > BOUGHT_MAX:

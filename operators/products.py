@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+from operators.recommender.shown import came_to
 from state import events as ev
 from state.customer import Customer
 from state.events import Event
@@ -38,6 +39,8 @@ def carted(customer: Customer, event: ev.ProductEvent, _: Ids) -> tuple[Event, .
 def _touched(customer: Customer, event: ev.ProductEvent) -> Interest:
     """Her interest in the product, at the end of all, with the newest words."""
     interests, product = customer.interests, event.product_id
+    if customer.shown:
+        came_to(customer.shown, product, event.at)
     interest = interests.pop(product, None)
     if interest is None:
         _forget(customer, event.at - INTEREST_MS)

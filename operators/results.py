@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from operators.observe import suppress
+from operators.recommender.shown import SHOWN_MAX, showed
 from operators.sending import Sending, Turn
 from state.customer import EARLY_RESULTS_MAX, Customer
 from state.decisions import Reason
@@ -36,6 +37,7 @@ def settle(sending: Sending, ids: Ids, turn: Turn, delivery: Delivery, *, at_mos
     customer.pending = [each for each in customer.pending if each is not pending]
     match delivery.result:
         case "accepted":
+            _showed(customer, delivery, turn.wall)
             _done(customer, pending)
         case "refused":
             _give_back(customer, pending)
@@ -49,10 +51,12 @@ def settle(sending: Sending, ids: Ids, turn: Turn, delivery: Delivery, *, at_mos
             if not _in_its_place(sending, turn, pending, delivery, "no_content"):
                 sending.decide(turn, pending, _moment(pending), "skip", "no_content")
         case "unknown" if at_most_once:
+            _showed(customer, delivery, turn.wall)
             _done(customer, pending)
         case "unknown" | "deferred":
             _give_back(customer, pending)
             if pending.left:
+                _showed(customer, delivery, turn.wall)
                 _done(customer, pending)
             else:
                 _retry(sending, ids, turn, pending, delivery)
@@ -124,6 +128,13 @@ def _give_back(customer: Customer, pending: Pending) -> None:
 def _done(customer: Customer, pending: Pending) -> None:
     # A result told twice is known for what it is.
     customer.remember(event_hash(pending.message_id))
+
+
+def _showed(customer: Customer, delivery: Delivery, wall: int) -> None:
+    """A message counts once, with what its last attempt showed: where it is tried again, that attempt will tell."""
+    if delivery.shown:
+        at = _told_at(delivery, wall)
+        customer.shown = showed(customer.shown, delivery.shown[:SHOWN_MAX], at)
 
 
 def _take_off(customer: Customer, delivery: Delivery, ids: Ids, wall: int) -> None:

@@ -17,6 +17,7 @@ from state.messages import Delivery
 from state.orders import Order
 from state.passages import NEVER, Passage, Pending
 from state.products import Interest
+from state.recommendations import Shown
 
 RECENT_IDS_MAX = 256
 CARTS_MAX = 20
@@ -111,6 +112,7 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     aside: dict[str, Aside] = {}  # by the name of a flow in the shadow
     unindexed: list[str] = []  # products whose row in the index of who waits for what is to be written, or to go
     changes_heard: int = 0  # the number of the last news of the catalogue in this shard that she was asked about
+    shown: dict[str, Shown] = {}  # products that messages recommended, until she comes to them
 
     def consent(self, channel: str, topic: str) -> Consent | None:
         return self.consents.get(f"{channel}/{topic}")

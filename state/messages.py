@@ -64,3 +64,4 @@ class Delivery(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_default
     retry_after_seconds: float = 0.0
     gone: tuple[str, ...] = ()  # keyed hashes of addresses that nobody has any more
     took_ms: float = 0.0  # since the event entered the log, where its message was due at once
+    shown: tuple[str, ...] = ()  # products that were recommended in a message that arrived, or may have

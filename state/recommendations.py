@@ -19,10 +19,18 @@ CLICKED_MS = DAY_MS  # so long after it was shown a view or a cart is the doing 
 BOUGHT_MS = 7 * DAY_MS  # and so long an order
 
 
+class Shown(msgspec.Struct, gc=False, array_like=True, frozen=True):
+    """How often a product was shown to a customer without her coming to it, and when (ms) that was counted last."""
+
+    times: int
+    at: int
+
+
 class History(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
     """What a customer did: products by when she touched them last (oldest first), and when she bought which.
 
-    Times in milliseconds.  `in_cart` are products that lie in an open cart, `carted` those that ever did.
+    Times in milliseconds.  `in_cart` are products that lie in an open cart, `carted` those that ever did, `shown`
+    what was recommended to her.
     """
 
     touched: dict[str, int] = {}
@@ -30,6 +38,7 @@ class History(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults
     in_cart: frozenset[str] = frozenset()
     bought: dict[str, list[int]] = {}
     market: str = ""  # the country she buys in, as two letters; empty where nothing says
+    shown: dict[str, Shown] = {}
 
 
 class Wanted(msgspec.Struct, gc=False, frozen=True, kw_only=True):

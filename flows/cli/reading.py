@@ -119,6 +119,9 @@ def shown_customer(record: customers.Customer) -> dict[str, Any]:
             }
             for cart in record.carts.values()
         ],
+        "recommended": {
+            product: {"times": each.times, "last_at": at(each.at)} for product, each in record.shown.items()
+        },
         "parked": [
             {
                 "flow": p.flow,

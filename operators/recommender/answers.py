@@ -10,7 +10,7 @@ from functools import partial
 
 import msgspec
 
-from operators.recommender.blocks import Choice, choose, popular
+from operators.recommender.blocks import PINNED, Choice, choose, popular
 from operators.recommender.reading import Learnt
 from operators.recommender.reordering import Reordering
 from state.instants import format_instant
@@ -42,13 +42,16 @@ def recommend(
     def may_show(item: str) -> bool:
         return item not in exclude and _is_for_sale(learnt, block, item, history)
 
+    resting = learnt.rules.resting(block, history, now)
     reordering = Reordering(learnt.model, learnt.champion, now)
-    found = _chosen(learnt, block, history, limit, now, may_show, reordering)
+    found = _chosen(learnt, block, history, limit, now, may_show, reordering, resting)
     strategy = _STRATEGIES[block]
     fallback = not found
     if fallback:
         arrange = partial(learnt.rules.arrange, block, facts=learnt.facts)
-        found = popular(learnt.model, limit, lambda item: may_show(item) and item not in history.in_cart, arrange)
+        found = popular(
+            learnt.model, limit, lambda item: may_show(item) and item not in history.in_cart, arrange, resting
+        )
     if all(choice.reason == "popular" for choice in found):
         strategy = POPULARITY
     told = _told(learnt, found, block, strategy, id=id, now=now, customer=customer, fallback=fallback)
@@ -63,14 +66,18 @@ def similar(learnt: Learnt, item: str, limit: int, *, id: str, now: int) -> Reco
 def for_message(
     learnt: Learnt, wanted: Wanted, *, id: str, now: int, customer: str, message_id: str
 ) -> Recommendation | None:
-    """What a message shows; None where that is too little.  Nothing stands in for what the block has not."""
+    """What a message shows; None where that is too little, of what she was not shown too often.
+
+    Nothing stands in for what the block has not.
+    """
 
     def may_show(item: str) -> bool:
         return bool(learnt.facts(item).name) and _is_for_sale(learnt, wanted.block, item, wanted.history)
 
+    resting = learnt.rules.resting(wanted.block, wanted.history, now)
     reordering = Reordering(learnt.model, learnt.champion, now)
-    found = _chosen(learnt, wanted.block, wanted.history, wanted.count, now, may_show, reordering)
-    if len(found) < wanted.at_least:
+    found = _chosen(learnt, wanted.block, wanted.history, wanted.count, now, may_show, reordering, resting)
+    if sum(choice.reason == PINNED or choice.item not in resting for choice in found) < wanted.at_least:
         return None
     told = _told(
         learnt, found, wanted.block, _STRATEGIES[wanted.block], id=id, now=now, customer=customer, fallback=False
@@ -93,9 +100,11 @@ def _chosen(
     now: int,
     may_show: Callable[[str], bool],
     reordering: Reordering,
+    resting: Set[str],
 ) -> list[Choice]:
     arrange = partial(learnt.rules.arrange, block, facts=learnt.facts)
-    return choose(block, learnt.model, history, limit, now, may_show, arrange, learnt.rules.pinned(block), reordering)
+    pinned = learnt.rules.pinned(block)
+    return choose(block, learnt.model, history, limit, now, may_show, arrange, pinned, reordering, resting)
 
 
 def _described(told: Recommendation, reordering: Reordering) -> Recommendation:

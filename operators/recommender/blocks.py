@@ -66,11 +66,12 @@ def choose(
     arrange: Arrange = _as_they_come,
     pinned: Sequence[str] = (),
     reorder: Reorder = _as_scored,
+    resting: Set[str] = frozenset(),
 ) -> list[Choice]:
     """The best of a block, at most `limit`; `may_show` says of a product whether it is for sale and wanted.
 
     `pinned` go first, but for what she bought or has in her cart; `arrange` puts the others into order, after
-    `reorder` did so with what is found by co-visitation.
+    `reorder` did so with what is found by co-visitation; `resting` come only where there is not enough else.
     """
     hers = history.bought.keys() | history.in_cart
     first = [Choice(item, 0.0, PINNED) for item in pinned if item not in hers and may_show(item)]
@@ -86,16 +87,37 @@ def choose(
             found = (c for c in _buy_again(history, now) if is_wanted(c.item))
         case "discover" | "similar":
             known = history.touched.keys() | history.bought.keys() | history.in_cart
-            found = _discover(model, visit_of(history), known, limit + SPARE, now, is_wanted, reorder)
-    return list(islice(chain(first, arrange(found)), limit))
+            count = limit + SPARE + len(resting)
+            found = _discover(model, visit_of(history), known, count, now, is_wanted, reorder)
+    return list(islice(chain(first, _arranged(found, arrange, resting)), limit))
 
 
 def popular(
-    model: CoVisitation, limit: int, may_show: Callable[[str], bool], arrange: Arrange = _as_they_come
+    model: CoVisitation,
+    limit: int,
+    may_show: Callable[[str], bool],
+    arrange: Arrange = _as_they_come,
+    resting: Set[str] = frozenset(),
 ) -> list[Choice]:
     """What sells, for those of whom nothing is known, and where a block has too little."""
-    ranked = best(model.popular(), limit + SPARE)
-    return list(islice(arrange(Choice(item, score, POPULAR) for item, score in ranked if may_show(item)), limit))
+    ranked = best(model.popular(), limit + SPARE + len(resting))
+    shown = (Choice(item, score, POPULAR) for item, score in ranked if may_show(item))
+    return list(islice(_arranged(shown, arrange, resting), limit))
+
+
+def _arranged(found: Iterable[Choice], arrange: Arrange, resting: Set[str]) -> Iterator[Choice]:
+    """In the order of the shop's rules, as if there were nothing that rests; that comes after all else."""
+    behind: list[Choice] = []
+
+    def rested() -> Iterator[Choice]:
+        for choice in found:
+            if choice.item in resting:
+                behind.append(choice)
+            else:
+                yield choice
+
+    yield from arrange(rested())
+    yield from arrange(behind)
 
 
 def _abandoned(model: CoVisitation, history: History, now: int) -> list[Choice]:

@@ -15,6 +15,7 @@ def history_of(customer: Customer) -> History:
         ),
         bought=customer.bought,
         market=market_of(customer.traits.locale),
+        shown=customer.shown,
     )
 
 

@@ -1,6 +1,7 @@
 """What a shop wants of its recommendations, whatever is learnt: rules as values, written beside the flows.
 
-    RULES = [pin("p7"), boost(is_ours, by=1.5), bury(is_a_voucher), leave_out(is_for_staff), at_most_alike(2)]
+    RULES = [pin("p7"), boost(is_ours, by=1.5), bury(is_a_voucher), leave_out(is_for_staff), at_most_alike(2),
+             at_most_shown(5, rest=days(30))]
 
 They are applied before the list is cut, so that it stays full while there is enough, and alike wherever products are
 recommended: over HTTP, in messages, and when they are computed for everybody.
@@ -11,15 +12,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal
 
 from operators.faults import FlowError
 from operators.recommender.blocks import Choice
-from state.recommendations import Block, ItemFacts
+from operators.recommender.shown import FORGET_MS, came_since
+from state.recommendations import Block, History, ItemFacts
 
 Condition = Callable[[str, ItemFacts], bool]
 """Of a product's id and what is known of it."""
 PINNED_MAX = 24
+SHOWN_TIMES_MAX = 100
 EVERYWHERE: tuple[Block, ...] = ("abandoned", "buy_again", "discover", "similar")
 
 
@@ -55,7 +59,17 @@ class AtMostAlike:
     blocks: tuple[Block, ...] = ("discover", "similar")
 
 
-Rule = Pin | Weigh | LeaveOut | AtMostAlike
+@dataclass(frozen=True)
+class AtMostShown:
+    """What was shown to her so often without her coming to it rests for so long since; with None nothing does."""
+
+    times: int | None = 3
+    rest_ms: int = 14 * 86_400_000
+    blocks: tuple[Block, ...] = ("discover",)
+
+
+Rule = Pin | Weigh | LeaveOut | AtMostAlike | AtMostShown
+_UNLESS_SAID = AtMostShown()
 
 
 def pin(*items: str, blocks: Sequence[Block] = ("discover",)) -> Rule:
@@ -88,6 +102,25 @@ def at_most_alike(count: int, *, blocks: Sequence[Block] = ("discover", "similar
     return AtMostAlike(count, blocks=_blocks("at_most_alike", blocks))
 
 
+def at_most_shown(
+    times: int | None, *, rest: timedelta = timedelta(days=14), blocks: Sequence[Block] = ("discover",)
+) -> Rule:
+    """`None`: as often as it comes."""
+    if times is not None and not 1 <= times <= SHOWN_TIMES_MAX:
+        raise FlowError(
+            f"at_most_shown({times}): that is not 1 to {SHOWN_TIMES_MAX}. Something like 3 will do, or None."
+        )
+    rest_ms = round(rest.total_seconds() * 1000)
+    if not 0 < rest_ms <= FORGET_MS:
+        raise FlowError(
+            f"at_most_shown({times}, rest={rest}): that is not up to {FORGET_MS // 86_400_000} days, after which it is "
+            "forgotten what was shown. Something like days(14) will do."
+        )
+    if "similar" in blocks:
+        raise FlowError('at_most_shown(…, blocks=["similar"]): similar products are not shown to anybody we know.')
+    return AtMostShown(times, rest_ms, _blocks("at_most_shown", blocks))
+
+
 @dataclass(frozen=True)
 class Rules:
     """All rules of a shop, in order."""
@@ -97,6 +130,9 @@ class Rules:
 
     def __post_init__(self) -> None:
         by_block = {block: tuple(rule for rule in self.rules if block in rule.blocks) for block in EVERYWHERE}
+        for block in _UNLESS_SAID.blocks:
+            if not any(isinstance(rule, AtMostShown) for rule in by_block[block]):
+                by_block[block] += (_UNLESS_SAID,)
         object.__setattr__(self, "_by_block", by_block)
 
     def pinned(self, block: Block) -> list[str]:
@@ -105,6 +141,22 @@ class Rules:
 
     def may_show(self, block: Block, item: str, facts: ItemFacts) -> bool:
         return not any(isinstance(rule, LeaveOut) and rule.where(item, facts) for rule in self._by_block[block])
+
+    def resting(self, block: Block, history: History, now: int) -> frozenset[str]:
+        """What she was shown too often of late."""
+        if not history.shown:
+            return frozenset()
+        limits = [
+            (rule.times, rule.rest_ms)
+            for rule in self._by_block[block]
+            if isinstance(rule, AtMostShown) and rule.times is not None
+        ]
+        return frozenset(
+            item
+            for item, shown in history.shown.items()
+            if any(shown.times >= times and now - shown.at < rest_ms for times, rest_ms in limits)
+            and not came_since(history, item, shown)
+        )
 
     def arrange(self, block: Block, found: Iterable[Choice], facts: Callable[[str], ItemFacts]) -> Iterable[Choice]:
         """Candidates, best first, in the order that the rules give them; none is added or lost."""
@@ -118,7 +170,7 @@ class Rules:
         return found
 
 
-NO_RULES = Rules()
+NO_RULES = Rules()  # of the shop's own
 
 
 def _weighed(choice: Choice, rules: Iterable[Weigh], facts: Callable[[str], ItemFacts]) -> Choice:

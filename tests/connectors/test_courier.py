@@ -298,6 +298,22 @@ def test_products_are_chosen_when_a_message_is_sent_and_where_they_are_too_few_t
         ("m3", 1): ["accepted"],
     }
     assert shown == [{"first_name": "Anna", "recommended": [{"product_id": "laces"}]}] * 2
+    assert {each.message_id: each.shown for each in shop.told()} == {"m1": ("laces",), "m2": (), "m3": ("laces",)}
+
+
+def test_what_a_message_showed_that_did_not_arrive_is_not_told(shop: Shop, book: Path) -> None:
+    async def does(asked: Message) -> Answer:
+        if asked.message_id == "m3":
+            raise RuntimeError("who knows")
+        return Answer("accepted" if asked.message_id == "m1" else "refused")
+
+    async def choose(_: Message, __: Wanted) -> list[dict[str, Any]] | None:
+        return [{"product_id": "laces"}, {"product_id": "polish"}]
+
+    shop.wants(*(wants(number, at_least=1) for number in (1, 2, 3)))
+    run(shop, Post(book, does), choose=choose)
+    both = ("laces", "polish")
+    assert {each.message_id: each.shown for each in shop.told()} == {"m1": both, "m2": (), "m3": both}
 
 
 def test_without_anybody_who_chooses_only_what_must_have_products_is_not_sent(shop: Shop, book: Path) -> None:

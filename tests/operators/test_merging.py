@@ -20,6 +20,7 @@ from state.events import ProductViewed
 from state.orders import Order
 from state.passages import Passage, Pending
 from state.products import Interest
+from state.recommendations import Shown
 from tests.operators.shards import HOUR, START
 from tests.operators.test_windows import after, product, quantity, viewed
 
@@ -63,6 +64,7 @@ def full(name: str, at: int) -> Customer:
         orders_by_id={name: Order(at)},
         bought={name: [at]},
         aside={name: Aside()},
+        shown={f"shown to {name}": Shown(1, at)},
     )
 
 
@@ -87,7 +89,19 @@ def _pending(message_id: str, passage: str, at: int, *, awaiting: bool = False) 
 def test_nothing_that_is_known_of_her_before_is_lost() -> None:
     one, other = full("anna", START), full("a-1", START - 5)
     found = merged(one, other)
-    for field in ("consents", "suppressed", "carts", "devices", "interests", "told", "arms", "orders_by_id", "bought"):
+    kept = (
+        "consents",
+        "suppressed",
+        "carts",
+        "devices",
+        "interests",
+        "told",
+        "arms",
+        "orders_by_id",
+        "bought",
+        "shown",
+    )
+    for field in (*kept, "shown"):
         assert set(getattr(found, field)) >= set(getattr(one, field)) | set(getattr(other, field)), field
     for field in ("passages", "pending", "sent"):
         assert len(getattr(found, field)) == 2, field

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from flows.catalog import CatalogError, load
@@ -15,16 +17,26 @@ from operators.recommender.histories import market_of
 from operators.recommender.lessons import Lessons
 from operators.recommender.model import STATE, CoVisitation
 from operators.recommender.reading import Learnt
-from operators.recommender.rules import NO_RULES, Rule, Rules, at_most_alike, boost, bury, leave_out, pin
+from operators.recommender.rules import (
+    NO_RULES,
+    Rule,
+    Rules,
+    at_most_alike,
+    at_most_shown,
+    boost,
+    bury,
+    leave_out,
+    pin,
+)
 from operators.recommender.shelf import Shelf
 from operators.simulate import happening
 from state import events as ev
 from state.item_store import ItemStore
-from state.recommendations import Block, History, ItemFacts, Wanted
+from state.recommendations import Block, History, ItemFacts, Shown, Wanted
 from state.rocks import Memory
 
 NOW = 1_767_571_200_000
-MINUTE = 60_000
+MINUTE, DAY = 60_000, 86_400_000
 HERS = History(touched={"shoes": NOW - MINUTE}, market="PL")
 CATEGORIES = {"laces": "care", "polish": "care", "brush": "care", "socks": "clothes", "voucher": "vouchers"}
 
@@ -96,6 +108,64 @@ def test_what_is_left_out_makes_room(store: ItemStore) -> None:
     assert shown(store, leave_out(is_care)) == ["socks"]
 
 
+def after(times: int, *items: str, at: int = NOW - DAY, **did: Any) -> History:
+    """Hers, when these were shown to her so often."""
+    return msgspec.structs.replace(HERS, shown={item: Shown(times, at) for item in items}, **did)
+
+
+def test_what_was_shown_too_often_makes_room_and_comes_back_where_there_is_nothing_else(store: ItemStore) -> None:
+    assert shown(store, history=after(2, "laces")) == ["laces", "polish", "brush"]
+    assert shown(store, history=after(3, "laces", "polish")) == ["brush", "socks", "laces"]
+    assert shown(store, history=after(3, "laces", "polish"), limit=2) == ["brush", "socks"]
+    assert shown(store, at_most_alike(1), history=after(3, "laces")) == ["polish", "socks", "brush"]
+
+
+def test_what_rests_comes_back_in_time_or_when_she_came_to_it(store: ItemStore) -> None:
+    rested = after(3, "laces", at=NOW - 14 * DAY)
+    assert shown(store, history=rested) == ["laces", "polish", "brush"]
+    came = after(3, "polish", bought={"polish": [NOW]})
+    assert Rules().resting("discover", came, NOW) == frozenset()
+    assert Rules().resting("discover", after(3, "polish"), NOW) == {"polish"}
+
+
+def test_a_shop_says_how_often_and_how_long_or_that_nothing_rests(store: ItemStore) -> None:
+    seen = after(3, "laces")
+    assert shown(store, at_most_shown(5), history=seen)[0] == "laces"
+    assert shown(store, at_most_shown(None), history=after(99, "laces"))[0] == "laces"
+    assert shown(store, at_most_shown(1, rest=timedelta(hours=30)), history=after(1, "laces"))[0] == "polish"
+    assert shown(store, at_most_shown(1, rest=timedelta(hours=10)), history=after(1, "laces"))[0] == "laces"
+    assert shown(store, at_most_shown(1, blocks=["abandoned"]), history=seen)[0] == "polish", "as if nothing was said"
+    assert shown(store, pin("laces"), history=seen)[0] == "laces", "what the shop wants most does not rest"
+
+
+def test_what_sells_rests_too_where_it_is_said_of_the_block(store: ItemStore) -> None:
+    learnt = Learnt(lambda: store, rules=Rules((at_most_shown(3, blocks=["abandoned"]),)))
+    learnt.refresh()
+    first, second = answers.recommend(learnt, History(), "abandoned", 2, id="r", now=NOW).items
+    seen = History(shown={first.item: Shown(3, NOW)})
+    told = answers.recommend(learnt, seen, "abandoned", 1, id="r", now=NOW)
+    assert (told.fallback, told.items) == (True, (second,))
+
+
+@pytest.mark.parametrize(
+    ("at_least", "rests", "items"),
+    [
+        (1, ("laces", "polish", "brush"), ["socks", "laces", "polish"]),
+        (2, ("laces", "polish", "brush"), None),
+        (1, ("laces", "polish", "brush", "socks"), None),
+        (0, ("laces", "polish", "brush", "socks"), ["laces", "polish", "brush"]),
+    ],
+)
+def test_a_message_is_for_what_she_was_not_shown_too_often(
+    store: ItemStore, at_least: int, rests: tuple[str, ...], items: list[str] | None
+) -> None:
+    learnt = Learnt(lambda: store)
+    learnt.refresh()
+    wanted = Wanted(block="discover", count=3, at_least=at_least, history=after(3, *rests))
+    made = answers.for_message(learnt, wanted, id="r", now=NOW, customer="c", message_id="m")
+    assert (None if made is None else [each.item for each in made.items]) == items
+
+
 def test_of_one_category_only_so_many_stand_before_others(store: ItemStore) -> None:
     assert shown(store, at_most_alike(1)) == ["laces", "socks", "polish"]
     assert shown(store, at_most_alike(2)) == ["laces", "polish", "socks"]
@@ -133,6 +203,9 @@ def test_the_catalogue_says_where_a_product_is_sold(told: Any, read: Any) -> Non
         (lambda: bury(is_care, by=2), "not between 0 and 1"),
         (lambda: leave_out(lambda _, __: True), "a condition without a name"),
         (lambda: at_most_alike(0), "there is nothing to show"),
+        (lambda: at_most_shown(0), "not 1 to 100"),
+        (lambda: at_most_shown(3, rest=timedelta(days=90)), "up to 60 days"),
+        (lambda: at_most_shown(3, blocks=["similar"]), "not shown to anybody we know"),
         (lambda: pin("a", blocks=["magic"]), "there is no such block"),  # type: ignore[list-item]
     ],
 )
