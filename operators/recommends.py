@@ -34,7 +34,7 @@ class Recommend:
 def recommend(block: Block, count: int, *, at_least: int = 1) -> Recommend:
     """Products chosen when the message is sent.
 
-    Where fewer than `at_least` are found the message is not sent (`no_content`), and what goes in its place is said by
-    `send(..., otherwise=...)`. With 0 it is sent with what there is, be it none.
+    Where fewer than `at_least` are found that she was not shown too often, the message is not sent (`no_content`), and
+    what goes in its place is said by `send(..., otherwise=...)`. With 0 it is sent with what there is, be it none.
     """
     return Recommend(block, count, at_least)

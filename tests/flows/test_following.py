@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,10 +20,19 @@ from flows import worker_doors as doors
 from flows.serve_following import Following
 from state.instants import format_instant
 from state.recommendations import TOPIC, History
+from tests.brokers import Broker
+from tests.connectors.kafkas import KafkaDoor, new_topic
 from tests.flows.deployments import until
 
 MINUTE = 60_000
 NOW = round(time.time() * 1000)
+VIEWED_HAT = {
+    "type": "track",
+    "event": "Product Viewed",
+    "userId": "anna",
+    "timestamp": format_instant(NOW),
+    "properties": {"product_id": "hat"},
+}
 
 
 @pytest.fixture
@@ -32,7 +42,7 @@ def settings(tmp_path: Path) -> Settings:
     return made
 
 
-def answers(settings: Settings, *rows: Any, topic: str = TOPIC) -> None:
+def append(settings: Settings, *rows: Any, topic: str = TOPIC) -> None:
     with closing(doors.open_writer(settings)) as writer:
         for row in rows:
             value = row if isinstance(row, bytes) else json.dumps(row).encode()
@@ -61,14 +71,13 @@ def times(found: Following) -> dict[str, int]:
 
 
 def test_answers_are_counted_from_the_log_those_from_before_the_start_too(settings: Settings) -> None:
-    answers(settings, answer(200, "hat", "coat"), answer(100, "hat"), answer(99, "hat"))
+    append(settings, answer(200, "hat", "coat"), answer(100, "hat"), answer(99, "hat"))
     with following(settings) as found:
         assert until(lambda: times(found) == {"hat": 2, "coat": 1})
-        answers(settings, b"no answer", answer(50, "tie", message_id="m1"), {"at": "soon"}, {"at": "soon", "items": []})
-        answers(settings, answer(10, "hat"))
+        append(settings, b"no answer", answer(50, "tie", message_id="m1"), {"at": "soon"}, {"at": "soon", "items": []})
+        append(settings, answer(10, "hat"))
         assert until(lambda: times(found) == {"hat": 3, "coat": 1})
-        viewed = {"type": "track", "event": "Product Viewed", "userId": "anna", "timestamp": format_instant(NOW)}
-        answers(settings, {**viewed, "properties": {"product_id": "hat"}}, topic="clickstream")
+        append(settings, VIEWED_HAT, topic="clickstream")
         assert until(lambda: times(found) == {"coat": 1})
         assert found.recent.version("anna") == 1
     with following(settings) as again:
@@ -80,17 +89,43 @@ def test_where_answers_are_logged_only_later_they_are_followed_from_then_on(
 ) -> None:
     shutil.rmtree(settings.data_dir / "log" / "topics" / TOPIC)
     monkeypatch.setattr(serve_following, "LOOK_SECONDS", 0.1)
-    viewed = {"type": "track", "event": "Product Viewed", "userId": "anna", "timestamp": format_instant(NOW)}
     with following(settings) as found:
-        answers(settings, {**viewed, "properties": {"product_id": "hat"}}, topic="clickstream")
+        append(settings, VIEWED_HAT, topic="clickstream")
         assert until(lambda: found.recent.version("anna") == 1), "events are followed all the same"
         doors.make_topics(settings)
-        answers(settings, answer(10, "coat"))
+        append(settings, answer(10, "coat"))
         assert until(lambda: times(found) == {"coat": 1})
+
+
+def test_on_kafka_too(kafka_for_impuls: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve_following, "LOOK_SECONDS", 0.1)
+    # Others have made the topic of answers there already.
+    answered, clicks = f"t-{uuid.uuid4().hex[:12]}", new_topic(kafka_for_impuls.servers, 2)
+    monkeypatch.setattr(serve_following, "TOPIC", answered)
+    (tmp_path / "impuls.toml").write_text(
+        f"""
+data_dir = "{tmp_path}/data"
+secret_file = "{tmp_path}/secret"
+source = "kafka"
+[kafka]
+bootstrap_servers = "{kafka_for_impuls.servers}"
+topics = ["{clicks}"]
+group = "impuls-{uuid.uuid4().hex[:8]}"
+"""
+    )
+    settings = load(tmp_path / "impuls.toml", {})
+    with following(settings) as found:
+        append(settings, VIEWED_HAT, topic=clicks)
+        assert until(lambda: found.recent.version("anna") == 1)
+        KafkaDoor(kafka_for_impuls.servers).create(answered, 2)
+        append(settings, answer(100, "coat"), answer(10, "coat"), topic=answered)
+        assert until(lambda: times(found) == {"coat": 2})
+    with following(settings) as again:
+        assert until(lambda: times(again) == {"coat": 2})
 
 
 def test_no_more_is_looked_back_at_than_so_many_answers(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve_following, "ANSWERS_BEFORE_MAX", 2 * settings.log.partitions)
-    answers(settings, *(answer(100, f"p{number}") for number in range(5)))
+    append(settings, *(answer(100, f"p{number}") for number in range(5)))
     with following(settings) as found:
         assert until(lambda: times(found) == {"p3": 1, "p4": 1})
