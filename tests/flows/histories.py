@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tests.operators.shards import START, Desk, desk
 
 STEP = 30 * 60_000  # times lie on this grid, so that changes, orders and reminders often meet
 PLAY_OUT = 30 * DAY
+LATE = parse_instant("8000-01-01T00:00:00Z")
 Json = dict[str, Any]
 
 carts = st.sampled_from(["", "", "k1", "k2"])
@@ -101,15 +102,28 @@ def stamped(event: Json, customer: str, at: int, n: int) -> Json:
 
 
 class Stage:
-    """One shard that plays many histories, each with visitors, products and a time of its own."""
+    """One shard that plays many histories, each with visitors, products and a time of its own.
 
-    def __init__(self, shop: Desk) -> None:
-        self._shop = shop
+    They march through the centuries; near the end of the calendar another shard begins anew.
+    """
+
+    def __init__(self, open_shop: Callable[[int], AbstractContextManager[Desk]]) -> None:
+        self._open, self._opened = open_shop, ExitStack()
         self._plays = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.close()
+        self._shop = self._opened.enter_context(self._open(self._plays))
         self._from = START
+
+    def close(self) -> None:
+        self._opened.close()
 
     def play(self, history: Sequence[Json], looks: Sequence[int] = (), play_out: int = PLAY_OUT) -> list[Expected]:
         """What is decided about a history; the clock is told how far the log reached after these many events."""
+        if self._from > LATE:
+            self._begin()
         shop, later, suffix = self._shop, self._from - START, f"-{self._plays}"
         reached = 0
         for n, event in enumerate(history, 1):
@@ -158,8 +172,13 @@ def stage(folder: Path, *names: str) -> Iterator[Stage]:
     """A shard of these of the shipped flows, each alone with what it needs, or of all."""
     flows = [flow for flow in FLOWS if flow.name in names or not names]
     far = parse_instant("9000-01-01T00:00:00Z")
-    with desk(folder, *flows, clock="replay", wall=far, publishes=False, windows=WINDOWS) as shop:
-        yield Stage(shop)
+
+    def open_shop(number: int) -> AbstractContextManager[Desk]:
+        mine = folder / f"from-{number}"
+        return desk(mine, *flows, clock="replay", wall=far, publishes=False, windows=WINDOWS)
+
+    with closing(Stage(open_shop)) as made:
+        yield made
 
 
 @st.composite
