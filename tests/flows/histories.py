@@ -144,6 +144,8 @@ class Stage:
         self._from = reached + play_out + DAY - (reached + play_out - START) % DAY
         made, shop.shard.made = shop.shard.made, []
         assert shop.shard.letters == []
+        # Who of an earlier play still waited, for longer than that was played out, is told of among the others.
+        mine = [told for told in made if told.customer.endswith(suffix)]
         return sorted(
             Expected(
                 told.customer.removesuffix(suffix),
@@ -153,7 +155,7 @@ class Stage:
                 told.outcome,
                 told.reason,
             )
-            for told in made
+            for told in mine
         )
 
 
