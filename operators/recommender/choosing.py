@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from heapq import nlargest
-
 
 def best(scores: dict[str, float], limit: int) -> list[tuple[str, float]]:
     """The highest, equal ones by name, so that the order is the same each time."""
-    if len(scores) > limit:
-        least = nlargest(limit, scores.values())[-1]
-        chosen = [(product, score) for product, score in scores.items() if score >= least]
-    else:
-        chosen = list(scores.items())
+    chosen = list(scores.items())
+    if 0 < limit < len(scores):
+        least = sorted(scores.values())[-limit]
+        chosen = [scored for scored in chosen if scored[1] >= least]
     chosen.sort(key=_order)
     return chosen[:limit]
 

@@ -15,4 +15,6 @@ _DOUBLINGS_MAX = 1000.0
 def gain(at: int) -> float:
     """What an event at this moment counts, as all weights are kept; divide by the gain of now to read them."""
     doublings = (at - EPOCH_MS) / HALF_LIFE_MS
-    return float(2.0 ** max(-_DOUBLINGS_MAX, min(doublings, _DOUBLINGS_MAX)))
+    if not -_DOUBLINGS_MAX < doublings < _DOUBLINGS_MAX:
+        doublings = _DOUBLINGS_MAX if doublings > 0.0 else -_DOUBLINGS_MAX
+    return float(2.0**doublings)

@@ -102,10 +102,11 @@ class Guesses(NamedTuple):
             for product, weight in weights.items():
                 scores[product] = get(product, 0.0) + weight * factor
         near = [(trust[slot], row.nearest(doubt)) for slot, _, row in self.around]
-        near += [(trust[self.further] * share, row.nearest(doubt)) for _, share, row in self.hops]
-        for factor, weights in near:
-            for product, weight in weights.items():
-                scores[product] = get(product, 0.0) + weight * factor
+        further = trust[self.further]
+        near += [(further * share, row.nearest(doubt)) for _, share, row in self.hops]
+        for factor, (products, shares) in near:
+            for product, share in zip(products, shares):  # noqa: B905  # `strict` costs as much as five of them
+                scores[product] = get(product, 0.0) + share * factor
         for slot, product in self.again:
             scores[product] = get(product, 0.0) + trust[slot]
         return scores

@@ -99,8 +99,9 @@ class CoVisitation:
         here = get(product) or Row()
         for earlier, part in taught:
             there = get(earlier) or Row()
-            there.follow(product, part * now)
-            here.precede(earlier, part * now)
+            part *= now
+            there.follow(product, part)
+            here.precede(earlier, part)
             put(earlier, there)
         put(product, here)
 

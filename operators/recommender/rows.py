@@ -6,7 +6,10 @@ with many rare neighbours does not look as if it had a few sure ones.
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Callable, Iterator
 from operator import itemgetter
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,13 +19,31 @@ VERSION = 1
 WIDTH = 80  # neighbours kept on each side; a side is cut to it when it has grown by a quarter
 HEAD = 20  # nearest neighbours, both sides together
 _GROWN = WIDTH * 5 // 4
+_Read = TypeVar("_Read")
 _STALE = 1.1  # a head is found anew when its row has grown by so much
+
+
+class Head(NamedTuple):
+    """The nearest neighbours with their shares; packed, as most rows of a recommendation are asked for these alone."""
+
+    products: tuple[str, ...]
+    shares: array[float]
+
+    def items(self) -> Iterator[tuple[str, float]]:
+        return zip(self.products, self.shares, strict=True)
+
+
+def packed(shares: dict[str, float]) -> Head:
+    return Head(tuple(shares), array("d", shares.values()))
+
+
+_NO_HEAD = packed({})
 
 
 class Row:
     """One product's neighbours.  Change it by `follow` and `precede` only."""
 
-    __slots__ = ("after", "after_total", "before", "before_total", "head", "head_total")
+    __slots__ = ("after", "after_total", "before", "before_total", "head", "head_total", "unread")
 
     def __init__(
         self,
@@ -35,8 +56,8 @@ class Row:
         self.after_total = after_total
         self.before = {} if before is None else before
         self.before_total = before_total
-        self.head: dict[str, float] = {}
-        self.head_total = 0.0
+        self.head, self.head_total = _NO_HEAD, 0.0
+        self.unread = _ALL_READ
 
     def follow(self, product: str, weight: float) -> None:
         """It came after this one."""
@@ -56,61 +77,107 @@ class Row:
 
     def share(self, product: str, doubt: float) -> float:
         """What `nearest` would give it, as things are now and were it among them."""
-        after = self.after.get(product, 0.0) / (self.after_total + doubt)
-        return 0.5 * (after + self.before.get(product, 0.0) / (self.before_total + doubt))
+        after, before = self.after.get(product), self.before.get(product)
+        if after is None:
+            return 0.0 if before is None else 0.5 * (before / (self.before_total + doubt))
+        after /= self.after_total + doubt
+        return 0.5 * (after if before is None else after + before / (self.before_total + doubt))
 
-    def nearest(self, doubt: float) -> dict[str, float]:
+    def nearest(self, doubt: float) -> Head:
         """The nearest neighbours on both sides with their shares; as they were until the row has grown noticeably."""
         total = self.after_total + self.before_total
         if total > self.head_total * _STALE:
             after, before = 0.5 / (self.after_total + doubt), 0.5 / (self.before_total + doubt)
             shares = {product: weight * after for product, weight in self.after.items()}
+            get = shares.get
             for product, weight in self.before.items():
-                shares[product] = shares.get(product, 0.0) + weight * before
-            self.head, self.head_total = cut(shares, HEAD), total
+                shares[product] = get(product, 0.0) + weight * before
+            self.head, self.head_total = packed(cut(shares, HEAD)), total
         return self.head
 
 
+class _Unread(Row):
+    """A row from a store, whose sides are read when they are asked for.
+
+    `Row` itself does without `__getattr__`: Python takes longer to find any attribute of a class that has it.
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> dict[str, float]:
+        if name not in _SIDES:
+            raise AttributeError(name)
+        side = _decoded(_decode_side, self.unread[name])
+        setattr(self, name, side)
+        del self.unread[name]
+        if not self.unread:
+            self.unread = _ALL_READ
+            self.__class__ = Row  # type: ignore[assignment]
+        return side
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return from_bytes, (to_bytes(self),)
+
+
 def cut(weights: dict[str, float], width: int) -> dict[str, float]:
-    """The heaviest."""
-    # Sorted as a whole: for these sizes less work than a heap of the best.
-    return dict(sorted(weights.items(), key=_weight, reverse=True)[:width]) if len(weights) > width else weights
+    """The heaviest, in this order; of equal ones those that came first."""
+    if len(weights) <= width:
+        return weights
+    # Floats by themselves sort several times as fast as pairs, of which few are left then.
+    least = sorted(weights.values())[-width]
+    heaviest = [each for each in weights.items() if each[1] >= least]
+    heaviest.sort(key=_weight, reverse=True)
+    return dict(heaviest[:width])
 
 
 _weight = itemgetter(1)
 
 
 class _Stored(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A row as bytes.  Fields are only ever added at the end, with a default."""
+    """A row as bytes; sides are maps of weights by product.  Fields are only ever added at the end, with a default."""
 
     after_total: float
-    after: dict[str, float]
+    after: msgspec.Raw
     before_total: float
-    before: dict[str, float]
+    before: msgspec.Raw
     head_total: float = 0.0
     head: dict[str, float] = {}
 
 
+_SIDES = ("after", "before")
+_ALL_READ: dict[str, msgspec.Raw] = {}
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Stored).decode
+_decode_side = msgspec.msgpack.Decoder(dict[str, float]).decode
 _VERSION_BYTE = bytes((VERSION,))
 
 
 def to_bytes(row: Row) -> bytes:
-    stored = _Stored(row.after_total, row.after, row.before_total, row.before, row.head_total, row.head)
+    after, before = (_as_written(row, name) for name in _SIDES)
+    stored = _Stored(row.after_total, after, row.before_total, before, row.head_total, dict(row.head.items()))
     return _VERSION_BYTE + _encode(stored)
 
 
+def _as_written(row: Row, side: str) -> Any:
+    return row.unread[side] if side in row.unread else getattr(row, side)
+
+
 def from_bytes(stored: bytes) -> Row:
-    """Raises `StoreRefused` for bytes of a newer version, `StoreDamaged` for what is no row."""
+    """Raises `StoreRefused` for bytes of a newer version, `StoreDamaged` for what is no row (of a side: later)."""
     check_version(stored, VERSION)
+    read = _decoded(_decode, memoryview(stored)[1:])
+    row = _Unread(None, read.after_total, None, read.before_total)
+    row.head, row.head_total = packed(read.head), read.head_total
+    row.unread = {"after": read.after, "before": read.before}
+    del row.after, row.before
+    return row
+
+
+def _decoded(decode: Callable[[Any], _Read], stored: memoryview | msgspec.Raw) -> _Read:
     try:
-        read = _decode(memoryview(stored)[1:])
+        return decode(stored)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise damaged(error) from None
-    row = Row(read.after, read.after_total, read.before, read.before_total)
-    row.head, row.head_total = read.head, read.head_total
-    return row
 
 
 def check_version(stored: bytes, known: int) -> None:

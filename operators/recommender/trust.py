@@ -37,6 +37,10 @@ class Trust(msgspec.Struct, array_like=True):
         ratio = together / likelihood
         for slot, probability in guesses:
             times = judged[slot] = judged[slot] + 1
-            step = max(STEP_LEAST, 1.0 / (times + YOUNG))
-            moved = weights[slot] * exp(min(_JUMP, step * (probability * ratio - 1.0)))
-            weights[slot] = min(_MOST, max(_LEAST, moved))
+            # `min` and `max` would be called a hundred times a judgement.
+            step = 1.0 / (times + YOUNG)
+            if step < STEP_LEAST:
+                step = STEP_LEAST
+            jump = step * (probability * ratio - 1.0)
+            moved = weights[slot] * exp(jump if jump < _JUMP else _JUMP)
+            weights[slot] = _LEAST if moved < _LEAST else moved if moved < _MOST else _MOST
