@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from connectors.log import LogWriter
 from tests.connectors.mail_servers import Mailbox, mail_server
 from tests.flows.commands import ROOT, Ended, asked
@@ -76,6 +78,7 @@ def shown(deployment: Deployment, **times: int) -> bool:
     return until(are_known)
 
 
+@pytest.mark.timeout(400)  # of a machine that has other work
 def test_the_same_is_not_shown_in_mail_after_mail_nor_then_on_the_page(tmp_path: Path) -> None:
     write_flows(tmp_path)
     mailbox = Mailbox()
@@ -116,6 +119,7 @@ def test_the_same_is_not_shown_in_mail_after_mail_nor_then_on_the_page(tmp_path:
     assert said == [*[b"Laces"] * 3, *[b"Polish"] * 3, b"Thank you"]
 
 
+@pytest.mark.timeout(400)
 def test_the_same_is_not_shown_on_the_page_all_day(tmp_path: Path) -> None:
     berta, cyryl = (f"/v1/recommendations/{who}?limit=1" for who in ("berta", "cyryl"))
     with running(tmp_path, settings="shards = 4") as deployment:
@@ -129,9 +133,6 @@ def test_the_same_is_not_shown_on_the_page_all_day(tmp_path: Path) -> None:
             assert items(deployment, anew(cyryl)) == ["laces"], "however often she turns the page"
         assert until(lambda: items(deployment, anew(berta)) == ["polish"]), deployment.log()
         assert items(deployment, "/v1/recommendations/berta?limit=3") == ["polish", "laces"]
-        assert deployment.stop() == 0, deployment.log()
-    with running(tmp_path, settings="shards = 4") as deployment:
-        assert until(lambda: items(deployment, anew(berta)) == ["polish"]), "as a process knows that begins"
         assert deployment.stop() == 0, deployment.log()
 
 
