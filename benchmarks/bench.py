@@ -21,6 +21,7 @@ from benchmarks.runs import place
 from benchmarks.sink import Sink
 from benchmarks.suite import beside, costs, fanout, levels, processes, recovery, restart
 from benchmarks.suite.stage import SHORT, TINY, Gathered, Stage, Tell
+from flows import huge_pages
 from state.instants import format_instant
 
 PARTS = ("latency", "hot-key", "fan-out", "processes", "spike", "outages", "restart", "costs", "peers")
@@ -145,4 +146,5 @@ def result(found: Gathered) -> dict[str, object]:
 
 
 if __name__ == "__main__":
+    huge_pages.start_again()  # as `impuls` does
     sys.exit(main())

@@ -22,6 +22,7 @@ import msgspec
 
 from config.settings import Settings
 from connectors import log as embedded
+from flows import huge_pages
 from flows import worker_doors as doors
 from flows.catalog import load
 from flows.published_models import FOLDER as MODELS
@@ -62,7 +63,8 @@ class Group:
         return any(process.poll() is not None for process in self.running)
 
     def start(self) -> None:
-        self.running = [subprocess.Popen(command) for command in self.commands]
+        environment = huge_pages.environment(os.environ)
+        self.running = [subprocess.Popen(command, env=environment) for command in self.commands]
         self.started_at = time.monotonic()
 
     def end(self, *, seconds: float) -> bool:

@@ -11,6 +11,7 @@ from benchmarks import machine
 from benchmarks.recommender.models import BASELINES, Ours, Reranked
 from benchmarks.recommender.protocols import PROTOCOLS, stream
 from benchmarks.recommender.reading import Click, Unreadable, read
+from flows import huge_pages
 
 _COLUMNS = ("hr20", "mrr20", "new_hr20", "cold_hr20", "warm_hr20", "coverage20", "novelty20", "learn_us")
 _MORE = "recommend_p99_us"
@@ -73,4 +74,5 @@ def _tell(name: str, scored: dict[str, float]) -> None:
 
 
 if __name__ == "__main__":
+    huge_pages.start_again()  # as `impuls` does
     sys.exit(main())

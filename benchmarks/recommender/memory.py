@@ -22,6 +22,7 @@ import msgspec
 
 from benchmarks import machine
 from benchmarks.children import in_child
+from flows import huge_pages
 from operators.recommender.lessons import Lessons
 from operators.recommender.model import STATE, CoVisitation
 from operators.recommender.shelf import Shelf
@@ -109,4 +110,5 @@ def _most_resident() -> int:
 
 
 if __name__ == "__main__":
+    huge_pages.start_again()  # as `impuls` does
     sys.exit(main())

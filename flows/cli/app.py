@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import typer
 
+from flows import huge_pages
+
 HELP = "Event-driven marketing automation: events in, the right message out, in milliseconds, nothing lost."
 
 
@@ -40,6 +42,10 @@ COMMANDS = {
 }
 
 
+LARGE = {"replay", "serve", "precompute"}
+"""Commands that keep much in memory, in this very process."""
+
+
 def app_for(called: str = "") -> typer.Typer:
     """With the command that is called, and all where none is: to import what every command needs takes a second."""
     app = typer.Typer(
@@ -63,8 +69,11 @@ def app_for(called: str = "") -> typer.Typer:
 
 def main() -> None:
     """Run a command and end the process."""
+    called = sys.argv[1] if len(sys.argv) > 1 else ""
+    if called in LARGE:
+        huge_pages.start_again()
     try:
-        app_for(sys.argv[1] if len(sys.argv) > 1 else "")()
+        app_for(called)()
     except KeyboardInterrupt:
         sys.exit(1)
     except Exception as error:
