@@ -66,7 +66,7 @@ def test_every_event_is_learnt_from_once_also_when_the_learner_is_killed(tmp_pat
         # The visits of before the kill go on: a hat after the laces, and after the shoes before them.
         deployment.import_events(*(view(who, "hat", 1) for who in visitors))
         assert until(lambda: round(total_after(deployment, "laces"), 1) == 5.0), deployment.log()
-        assert beat(deployment)["pid"] != before
+        assert until(lambda: beat(deployment)["pid"] != before), deployment.log()  # it tells after it has saved
         assert 5.0 < total_after(deployment, "shoes") < 10.0  # further back counts less; counted twice it would be 10
         assert deployment.stop() == 0, deployment.log()
     store = ItemStore.open(tmp_path / "data", Memory(8, 8))
