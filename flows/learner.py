@@ -38,6 +38,7 @@ log = logging.getLogger("impuls.learner")
 
 RECORDS_MAX = 1_000
 SAVE_SECONDS = 1.0
+PAUSE_SECONDS = 0.05  # what it learns is seen once it is saved, and a few large turns cost less than many small ones
 VISIT_MS = 30 * 60_000
 LOOK_BACK_RECORDS_MAX = 50_000
 DISCOVER_SECONDS = 10.0
@@ -73,22 +74,25 @@ class Learner:
         self._discover()
         self._look_back()
         while not self._stop.asked:
-            if not self._turn():
+            found = self._turn()
+            if not found:
                 self._reader.wait(max(0.0, min(self._save_at, self._beat_at) - time.monotonic()))
+            if found < RECORDS_MAX:
+                time.sleep(PAUSE_SECONDS)
         self._save()
         self._tell(last=True)
         self._reader.close()
         self._store.close()
 
-    def _turn(self) -> bool:
-        """Learn from what there is.  Whether there was anything."""
-        found = False
+    def _turn(self) -> int:
+        """Learn from what there is.  From how many records."""
+        found = 0
         # What was shown first, since what came of it may have been fetched with it.
         for fetched in sorted(self._reader.poll(RECORDS_MAX), key=lambda each: each.topic != TOPIC):
             tp = TopicPartition(fetched.topic, fetched.partition)
             for record in fetched.records:
                 self._learn(tp, record)
-            found = found or bool(fetched.records)
+            found += len(fetched.records)
             self._positions[tp] = max(self._positions[tp], fetched.end)
         now = time.monotonic()
         if now >= self._save_at:

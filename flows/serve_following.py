@@ -25,6 +25,7 @@ ANSWERS_BEFORE_MS, ANSWERS_BEFORE_MAX = 86_400_000, 20_000  # how far among the 
 LOOK_SECONDS = 30.0  # how often it looks for a topic of answers that is not there
 RETRY_SECONDS = 5.0
 WAIT_SECONDS = 0.2
+PAUSE_SECONDS = 0.005  # between two looks: each takes the interpreter from whoever answers
 
 
 class _Item(msgspec.Struct, gc=False):
@@ -73,17 +74,19 @@ class Following:
             has_answers = self._begin(reader)
             look_at = time.monotonic() + LOOK_SECONDS
             while not self._stopping.is_set():
-                found = False
+                found = 0
                 for fetched in reader.poll(RECORDS_MAX):
                     tp = TopicPartition(fetched.topic, fetched.partition)
                     for record in fetched.records:
-                        found = True
+                        found += 1
                         if tp.topic == TOPIC:
                             self._take_answer(record)
                         else:
                             self._take_event(tp, record)
                 if not found:
                     reader.wait(WAIT_SECONDS)
+                if found < RECORDS_MAX:
+                    self._stopping.wait(PAUSE_SECONDS)
                 if not has_answers and time.monotonic() > look_at:
                     look_at = time.monotonic() + LOOK_SECONDS
                     if reader.partitions(TOPIC):

@@ -141,12 +141,14 @@ class ItemStore:
                 erased.append(who)
         return erased
 
-    def refresh(self) -> None:
-        """Reading beside the writer: see what it has written since."""
+    def refresh(self) -> bool:
+        """Reading beside the writer: see what it has written since; whether there was anything."""
+        before = self._database.latest_sequence_number()
         try:
             self._database.try_catch_up_with_primary()
         except Exception as error:
             raise told(self.path, error) from error
+        return self._database.latest_sequence_number() != before
 
     def close(self) -> None:
         self._database.close()

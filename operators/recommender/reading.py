@@ -49,8 +49,8 @@ class Learnt:
         self._refresh_at = now + REFRESH_SECONDS
         if self._store is None:
             self._store = self._open()
-        else:
-            self._store.refresh()
+        elif not self._store.refresh():
+            return  # the learner writes less often than it is looked: what was read stays as it is
         self._rows.clear()
         self._facts.clear()
         if self._store is not None:

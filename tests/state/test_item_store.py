@@ -34,9 +34,12 @@ def test_a_reader_sees_what_is_written_beside_it(tmp_path: Path) -> None:
     writer = ItemStore.open(tmp_path, Memory(8, 8))
     reader = ItemStore.open_reading(tmp_path, tmp_path / "scratch", Memory(8, 8))
     assert reader is not None
-    writer.commit({"shoes": b"row"}, {}, {}, {})
-    reader.refresh()
-    assert reader.row("shoes") == b"row"
+    assert not reader.refresh()
+    for row in (b"row", b"another"):
+        writer.commit({"shoes": row}, {}, {}, {})
+        assert reader.refresh()
+        assert not reader.refresh()
+        assert reader.row("shoes") == row
     with pytest.raises(StoreBusy):
         ItemStore.open(tmp_path, Memory(8, 8))
     reader.close()
