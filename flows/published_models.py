@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 
+from flows.published_versions import KEPT, Versions
 from operators.propensity.forecasts import Forecasts, from_bytes, to_bytes
 
 FOLDER = "models"
-KEPT = 100  # the latest versions
-_PREFIX, _SUFFIX = "propensity-", ".json"
+_VERSIONS = Versions("propensity")
 
 
 class ModelUnreadable(ValueError):
@@ -24,39 +24,28 @@ def publish(folder: Path, forecasts: Forecasts) -> Forecasts:
     Numbers go on from those on disk, so that what a decision rested on is never another model of the same number.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    there = _numbers(folder)
+    there = _VERSIONS.numbers(folder)
     forecasts = msgspec.structs.replace(forecasts, number=max([forecasts.number, *(n + 1 for n in there)]))
-    fresh = folder / f".{_PREFIX}{forecasts.number}.{os.getpid()}"
+    fresh = folder / f".{_VERSIONS.name}-{forecasts.number}.{os.getpid()}"
     with fresh.open("wb") as file:
         file.write(to_bytes(forecasts))
         file.flush()
         os.fsync(file.fileno())
-    fresh.rename(_path(folder, forecasts.number))
+    fresh.rename(_VERSIONS.path(folder, forecasts.number))
     for number in there[: max(0, len(there) + 1 - KEPT)]:
-        _path(folder, number).unlink(missing_ok=True)
+        _VERSIONS.path(folder, number).unlink(missing_ok=True)
     return forecasts
 
 
 def newest(folder: Path) -> Forecasts | None:
     """The version published last; None where there is none.  Raises `ModelUnreadable`."""
-    numbers = _numbers(folder)
+    numbers = _VERSIONS.numbers(folder)
     if not numbers:
         return None
-    path = _path(folder, numbers[-1])
+    path = _VERSIONS.path(folder, numbers[-1])
     try:
         return from_bytes(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ModelUnreadable(
             f"{path}: {error}. Remove the file: the version before it is used until a new one is published."
         ) from None
-
-
-def _path(folder: Path, number: int) -> Path:
-    return folder / f"{_PREFIX}{number}{_SUFFIX}"
-
-
-def _numbers(folder: Path) -> list[int]:
-    if not folder.is_dir():
-        return []
-    found = (each.name.removeprefix(_PREFIX).removesuffix(_SUFFIX) for each in folder.glob(f"{_PREFIX}*{_SUFFIX}"))
-    return sorted(int(number) for number in found if number.isdigit())

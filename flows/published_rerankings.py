@@ -10,12 +10,14 @@ from pathlib import Path
 import msgspec
 
 from flows.published_models import ModelUnreadable
+from flows.published_versions import KEPT, Versions
 from operators.recommender.ranking import Weights, encode, read_weights
 from state.files import write_once, write_whole
 
-KEPT = 100  # the latest versions
 WISH = "reranking.json"
-_PREFIX, _SUFFIX = "rerank-", ".json"
+_VERSIONS = Versions("rerank")
+numbers = _VERSIONS.numbers
+"""Of all versions there are, but 0, which needs no file."""
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,23 +34,15 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 def publish(folder: Path, weights: Weights) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_once(_path(folder, weights.number), encode(weights).decode())
+    write_once(_VERSIONS.path(folder, weights.number), encode(weights).decode())
     for number in numbers(folder)[:-KEPT]:
         if number != weights.number:
-            _path(folder, number).unlink(missing_ok=True)
-
-
-def numbers(folder: Path) -> list[int]:
-    """Of all versions there are, but 0, which needs no file."""
-    if not folder.is_dir():
-        return []
-    found = (each.name.removeprefix(_PREFIX).removesuffix(_SUFFIX) for each in folder.glob(f"{_PREFIX}*{_SUFFIX}"))
-    return sorted(int(number) for number in found if number.isdigit())
+            _VERSIONS.path(folder, number).unlink(missing_ok=True)
 
 
 def version(folder: Path, number: int) -> Weights:
     """Raises `ModelUnreadable`, also where there is none."""
-    return read(_path(folder, number)) if number else Weights()
+    return read(_VERSIONS.path(folder, number)) if number else Weights()
 
 
 def read(path: Path) -> Weights:
@@ -72,7 +66,3 @@ def wished(folder: Path) -> Wish | None:
         return None
     except (OSError, ValueError) as error:
         raise ModelUnreadable(f"{path}: {error}. Say it anew: `impuls reranking hold` or `release`.") from None
-
-
-def _path(folder: Path, number: int) -> Path:
-    return folder / f"{_PREFIX}{number}{_SUFFIX}"

@@ -57,9 +57,7 @@ def export_(number: Number = None, config: Config = None) -> None:
 @app.command("hold")
 def hold_(
     number: Number = None,
-    file: Annotated[
-        Path | None, typer.Option(help="One that `export` wrote here or elsewhere; it gets a number.")
-    ] = None,
+    file: File = None,
     config: Config = None,
 ) -> None:
     """Rank by this version, else by the one that does now, whatever is learnt, until `release`."""
