@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from config.settings import Settings
+from flows import huge_pages
 from flows import worker_doors as doors
 from flows.catalog import Catalog, load
 from flows.published_models import FOLDER as MODELS
@@ -293,6 +294,7 @@ def main() -> None:
     told = told_by_supervisor()
     settings = settings_for(told["config"])
     place = msgspec.json.decode(Path(told["place"]).read_bytes(), type=Place)
+    huge_pages.keep_ahead()
     worker = Worker(settings, load(settings.flows, settings.data_dir / MODELS), place)
     prepare(f"worker-{place.process}", on_stop=worker.stop)
     log.info("started", extra={"worker": place.process, "workers": place.processes})

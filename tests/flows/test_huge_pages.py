@@ -16,6 +16,19 @@ ASKED = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 # Tells what it was started with, how often, and with which arguments.
 TOLD = "import os, sys; from flows import huge_pages; print('begun', flush=True); huge_pages.start_again(); "
 TOLD += "print(os.environ.get('PYTHONMALLOC'), os.environ.get('GLIBC_TUNABLES'), sys.argv[1:])"
+# Tells how many times the kernel had to put memory under 200 MiB that are taken bit by bit.
+TAKEN = """
+import resource, sys, time
+from flows import huge_pages
+def faults(): return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+ahead = "ahead" in sys.argv and huge_pages.keep_ahead() is not None
+before = faults()
+taken = []
+for _ in range(100):
+    taken += [b"x" * 100_000 for _ in range(20)]
+    time.sleep(0.03)
+print(ahead, faults() - before)
+"""
 
 
 @pytest.fixture
@@ -58,3 +71,23 @@ def test_a_process_begins_anew_once_with_its_arguments() -> None:
     plain = {**given, "PYTHONMALLOC": "pymalloc"}
     told = subprocess.run(command, env=plain, capture_output=True, text=True, check=True).stdout
     assert told.splitlines() == ["begun", "pymalloc None ['one', 'two words']"]
+
+
+@pytest.mark.skipif(not huge_pages._are_there(), reason="no large pages on this machine")
+def test_the_heap_is_ahead_of_what_is_taken() -> None:
+    def told(*arguments: str) -> tuple[bool, int]:
+        command = [sys.executable, "-c", TAKEN, *arguments]
+        given = {name: value for name, value in os.environ.items() if name not in ASKED}
+        ran = subprocess.run(command, env=environment(given), capture_output=True, text=True, check=True)
+        ahead, faults = ran.stdout.split()
+        return ahead == "True", int(faults)
+
+    ahead, faults = told("ahead")
+    assert ahead
+    assert faults < told()[1] / 2
+
+
+def test_where_pages_are_small_nothing_is_done() -> None:
+    plain = {**os.environ, "PYTHONMALLOC": "pymalloc"}
+    ran = subprocess.run([sys.executable, "-c", TAKEN, "ahead"], env=plain, capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("False")
