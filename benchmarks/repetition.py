@@ -91,18 +91,20 @@ def repeat(
     topic: str = CLICKS,
     knows_mails: bool = True,
     meanwhile: Callable[[float], None] | None = None,
+    settled: bool = True,
     seconds_max: float = SETTLE_SECONDS_MAX,
 ) -> Repetition:
     """Append this load to a deployment that is ready, watch, and wait for what follows.
 
     `live` is None where Impuls is somebody else's: then nothing is known of its processes.  `meanwhile` is called again
-    and again with the seconds since the measurement began.
+    and again with the seconds since the measurement began.  `settled`: begin when nothing is on its way any more, and
+    not already when all that was appended has been read.
     """
     watch = Watch(settings, topic)
     samples: list[Sample] = []
     with Generator(settings, plan, topic) as generator:
         if live is not None:
-            live.settle()
+            live.settle() if settled else live.await_end(SETTLE_SECONDS_MAX)
         began = generator.go()
         while not generator.is_done:
             if live is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 FAILURES_MAX = 5
 PAUSE_SECONDS_MIN = 1.0
-PAUSE_SECONDS_MAX = 60.0
+PAUSE_SECONDS_MAX = 10.0  # a probe costs one connection; who is back must not wait as long again as they were away
 
 
 class CircuitBreaker:

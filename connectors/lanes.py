@@ -12,7 +12,9 @@ from typing import Protocol, runtime_checkable
 from connectors.answer import Answer
 from state.messages import Message
 
-QUEUE_MAX = 256
+QUEUE_MAX = 256  # of what is due at once; with so many in all, a lane must show that it is not slow
+LATER_MAX = 4_096
+LIVE_SECONDS = 5.0  # so long after something was due at once, calls are kept free for more of it
 PATIENCE_SECONDS = 1.0
 SLOW = 64  # a lane that ends fewer pieces of work in that time is slow
 TARGETS_MAX = 256  # of one channel with work to do
@@ -51,12 +53,15 @@ class Pace:
 
 
 class Lane:
-    """At most `concurrency` pieces of work at a time, and a short queue before them.
+    """At most `concurrency` pieces of work at a time, and two queues before them.
 
-    `work` ends when the result of its call is in the log: what is not, counts as under way.  A full lane holds up the
+    What is due at once, because of an event just now, goes before all that waited anyway: reminders, and what is tried
+    again after an outage or comes at the end of quiet hours.  Of the pieces under way those are half at most, unless
+    nothing was due at once for a while.
+    `work` ends when the result of its call is in the log: what is not, counts as under way.  A full queue holds up the
     courier, which is how one that works takes a backlog at its own speed; one that hangs or is slow turns messages
-    away until half of its queue is gone, so that other channels go on: at once where it was seen to be slow while the
-    queue filled, after a moment where it filled too fast to tell.
+    away until few are left, so that other channels go on: at once where it was seen to be slow while they
+    gathered, after a moment where they came too fast to tell.
     """
 
     def __init__(
@@ -64,13 +69,18 @@ class Lane:
     ) -> None:
         self.provider = provider
         self._work = work
-        self._queue: asyncio.Queue[Message] = asyncio.Queue()
-        self._full_since: float | None = None
+        self._live: deque[Message] = deque()
+        self._later: deque[Message] = deque()
+        self._calls_max, self._later_max = concurrency, max(1, concurrency // 2)
+        self._later_under_way = 0
+        self._live_at = -LIVE_SECONDS
+        self._many_since: float | None = None
         self._busy_since = 0.0
-        self._ended = 0  # pieces of work, since it is full
+        self._ended = 0  # pieces of work, since there are many
         self._pace = Pace()
         self._turns_away = False
-        self._workers = [asyncio.create_task(self._run()) for _ in range(concurrency)]
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed: BaseException | None = None
 
     def takes(self, message: Message) -> bool:
         """Whether it may be put; it is to be answered `busy` otherwise."""
@@ -78,60 +88,90 @@ class Lane:
 
     def put(self, message: Message) -> None:
         now = time.monotonic()
-        if self._queue.empty():
+        if not self._waiting:
             self._busy_since = now
-        self._queue.put_nowait(message)
-        if self._full_since is None and self._queue.qsize() >= QUEUE_MAX:
+        if _is_live(message):
+            self._live.append(message)
+            self._live_at = now
+        else:
+            self._later.append(message)
+        if self._many_since is None and self._waiting >= QUEUE_MAX:
             if now - self._busy_since > PATIENCE_SECONDS and self._pace.is_slow():
                 self._turns_away = True
-            self._full_since, self._ended = now, 0
+            self._many_since, self._ended = now, 0
+        if len(self._tasks) < self._calls_max and (first := self._next()) is not None:
+            task = asyncio.create_task(self._run(first))
+            self._tasks.add(task)
+            task.add_done_callback(self._done)
 
     @property
     def holds_up(self) -> bool:
         """Whether to wait before reading more."""
-        return self._full_since is not None and not self.turns_away
+        full = len(self._live) >= QUEUE_MAX or len(self._later) >= LATER_MAX
+        return full and not self.turns_away
 
     @property
     def turns_away(self) -> bool:
         """Whether its messages are to be answered `busy`."""
-        if self._full_since is not None and (now := time.monotonic()) - self._full_since > PATIENCE_SECONDS:
+        if self._many_since is not None and (now := time.monotonic()) - self._many_since > PATIENCE_SECONDS:
             self._turns_away = self._turns_away or self._ended < SLOW
-            self._full_since, self._ended = now, 0
+            self._many_since, self._ended = now, 0
         return self._turns_away
 
     def check(self) -> None:
-        """Raise what ended a worker, if anything did: its message would never be answered."""
-        for worker in self._workers:
-            if worker.done():
-                worker.result()
+        """Raise what ended a piece of work, if anything did: its message would never be answered."""
+        if self._failed is not None:
+            raise self._failed
 
     async def finish(self, seconds: float) -> None:
         """Let the work under way end; what waits is left for the next courier."""
-        while not self._queue.empty():
-            self._queue.get_nowait()
-            self._queue.task_done()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._queue.join(), seconds)
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        self._live.clear()
+        self._later.clear()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         with suppress(TimeoutError):
             await asyncio.wait_for(self.provider.close(), PATIENCE_SECONDS)
 
-    async def _run(self) -> None:
-        while True:
-            message = await self._queue.get()
-            left = self._queue.qsize()
-            if left < QUEUE_MAX:
-                self._full_since = None
-            if left <= QUEUE_MAX // 2:
+    @property
+    def _waiting(self) -> int:
+        return len(self._live) + len(self._later)
+
+    def _next(self) -> Message | None:
+        if self._live:
+            return self._live.popleft()
+        if self._later and (self._later_under_way < self._later_max or time.monotonic() - self._live_at > LIVE_SECONDS):
+            self._later_under_way += 1
+            return self._later.popleft()
+        return None
+
+    async def _run(self, message: Message | None) -> None:
+        while message is not None:
+            waiting = self._waiting
+            if waiting < QUEUE_MAX:
+                self._many_since = None
+            if waiting <= QUEUE_MAX // 2:
                 self._turns_away = False
             try:
                 await self._work(message, self.provider)
             finally:
                 self._ended += 1
                 self._pace.ended()
-                self._queue.task_done()
+                if not _is_live(message):
+                    self._later_under_way -= 1
+            message = self._next()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed = error
+
+
+def _is_live(message: Message) -> bool:
+    """Whether an event just now called for it."""
+    return message.appended_at > 0 and message.attempt == 1
 
 
 @runtime_checkable

@@ -28,7 +28,7 @@ def fan_out(stage: Stage, saturation: float) -> Gathered:
         before = stage.times(live, stage.load(rate, "before"))
         began = time.monotonic()
         make_cheaper(live.settings)
-        during = stage.times(live, stage.load(rate, "during"))
+        during = stage.times(live, stage.load(rate, "during"), settled=False)
         still = _news(live)
         live.wait(lambda: not _news(live), HEARD_SECONDS_MAX, "done with the news")
         heard = time.monotonic() - began

@@ -93,11 +93,13 @@ class Stage:
             chosen, min(rate, scale.rate_max), scale.customers, seconds or scale.seconds, scale.warm_seconds, run=run
         )
 
-    def times(self, live: Live, load: Load) -> list[Repetition]:
-        """This load as often as the scale says, one after the other on one deployment."""
+    def times(self, live: Live, load: Load, *, settled: bool = True) -> list[Repetition]:
+        """This load as often as the scale says, one after the other on one deployment, as `repeat` does it."""
         done = []
         for number in range(1, self.scale.repetitions + 1):
-            done.append(repeat(live.settings, replace(load, seed=number, run=f"{load.run}-{number}"), live))
+            done.append(
+                repeat(live.settings, replace(load, seed=number, run=f"{load.run}-{number}"), live, settled=settled)
+            )
             self.told(done[-1])
         return done
 

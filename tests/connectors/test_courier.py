@@ -14,7 +14,7 @@ import pytest
 
 from connectors.answer import Answer
 from connectors.courier import DELIVERIES, MESSAGES
-from connectors.lanes import PATIENCE_SECONDS, QUEUE_MAX, Provider
+from connectors.lanes import LATER_MAX, PATIENCE_SECONDS, Provider
 from connectors.log import LogWriter
 from state.messages import Message
 from state.recommendations import History, Wanted
@@ -124,7 +124,7 @@ def test_what_is_no_message_is_set_aside_with_its_place(shop: Shop, book: Path) 
 
 
 def test_a_channel_that_hangs_holds_up_itself_only(shop: Shop, book: Path) -> None:
-    stuck = [message(n) for n in range(QUEUE_MAX * 3)]
+    stuck = [message(n) for n in range(LATER_MAX + 500)]
     texts = [message(n, channel="sms") for n in range(10_000, 10_100)]
     shop.wants(*stuck, *texts)
     released = asyncio.Event()
@@ -145,7 +145,7 @@ def test_a_channel_that_hangs_holds_up_itself_only(shop: Shop, book: Path) -> No
     assert time.monotonic() - began < PATIENCE_SECONDS + 5
     assert len(calls(book.with_name("email"))) == 4
     busy = [key for key, told in shop.results().items() if told == ["deferred: busy"]]
-    assert 0 < len(busy) < len(stuck) - QUEUE_MAX
+    assert 0 < len(busy) < len(stuck) - LATER_MAX
     assert shop.left() > 0, "what was under way or waited is the next courier's"
 
 
