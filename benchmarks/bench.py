@@ -19,12 +19,12 @@ from benchmarks.reports.page import page
 from benchmarks.reports.report import SCHEMA, Report, save
 from benchmarks.runs import place
 from benchmarks.sink import Sink
-from benchmarks.suite import beside, costs, fanout, levels, processes, recovery, restart
+from benchmarks.suite import beside, costs, fanout, levels, processes, provider, recovery, restart
 from benchmarks.suite.stage import SHORT, TINY, Gathered, Stage, Tell
 from flows import huge_pages
 from state.instants import format_instant
 
-PARTS = ("latency", "hot-key", "fan-out", "processes", "spike", "outages", "restart", "costs", "peers")
+PARTS = ("latency", "hot-key", "fan-out", "provider", "processes", "spike", "outages", "restart", "costs", "peers")
 SATURATION = 1_000.0  # assumed where latency is not among the parts
 
 
@@ -86,6 +86,7 @@ def _run_part(part: str, stage: Stage, saturation: float) -> Gathered:
     parts: dict[str, Callable[[], Gathered]] = {
         "hot-key": lambda: levels.hot_key(stage, saturation),
         "fan-out": lambda: fanout.fan_out(stage, saturation),
+        "provider": lambda: provider.silent_provider(stage, saturation),
         "processes": lambda: processes.processes(stage),
         "spike": lambda: recovery.spike(stage, saturation),
         "restart": lambda: restart.restart(stage),
@@ -139,6 +140,7 @@ def result(found: Gathered) -> dict[str, object]:
         "two_processes": shown("two_processes"),
         "hot_key_p99_ratio": shown("hot_key_p99_ratio"),
         "fan_out_p99_ratio": shown("fan_out_p99_ratio"),
+        "silent_provider_p99_ratio": shown("silent_provider_p99_ratio"),
         "mail_outage_live_p99_ms": shown("mail_outage_live_p99_ms"),
         "saturation_events_a_second": shown("saturation_events_a_second"),
         "missed": [each.name for each in found.measures if each.reached is False],

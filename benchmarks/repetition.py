@@ -92,15 +92,16 @@ def repeat(
     knows_mails: bool = True,
     meanwhile: Callable[[float], None] | None = None,
     settled: bool = True,
+    of: str = "",
     seconds_max: float = SETTLE_SECONDS_MAX,
 ) -> Repetition:
     """Append this load to a deployment that is ready, watch, and wait for what follows.
 
     `live` is None where Impuls is somebody else's: then nothing is known of its processes.  `meanwhile` is called again
     and again with the seconds since the measurement began.  `settled`: begin when nothing is on its way any more, and
-    not already when all that was appended has been read.
+    not already when all that was appended has been read.  `of`: the flow whose messages are timed.
     """
-    watch = Watch(settings, topic)
+    watch = Watch(settings, topic, of=of)
     samples: list[Sample] = []
     with Generator(settings, plan, topic) as generator:
         if live is not None:

@@ -49,10 +49,13 @@ class _Found:
 
 
 class Watch:
-    """Made before the load, it knows where to read from; `see` is called when the load is over."""
+    """Made before the load, it knows where to read from; `see` is called when the load is over.
 
-    def __init__(self, settings: Settings, topic: str = CLICKS) -> None:
-        self._settings, self._topic = settings, topic
+    `of`: the flow whose decisions and messages count; all where it is empty.
+    """
+
+    def __init__(self, settings: Settings, topic: str = CLICKS, *, of: str = "") -> None:
+        self._settings, self._topic, self._of = settings, topic, of
         reader = doors.open_reader(settings, "benchmark")
         try:
             self._since = reader.ends(doors.find_partitions(reader, (topic, DECISIONS, DELIVERIES)))
@@ -96,6 +99,8 @@ class Watch:
             decision = from_json(record.value)
             cause = decision.cause
             if cause is None or cause.topic != self._topic or decision.message_id in found.due:
+                continue
+            if self._of and decision.flow != self._of:
                 continue
             due = parse_instant(decision.at)
             if from_ms <= due < until_ms:

@@ -93,7 +93,7 @@ class Stage:
             chosen, min(rate, scale.rate_max), scale.customers, seconds or scale.seconds, scale.warm_seconds, run=run
         )
 
-    def times(self, live: Live, load: Load, *, settled: bool = True) -> list[Repetition]:
+    def times(self, live: Live, load: Load, *, settled: bool = True, of: str = "") -> list[Repetition]:
         """This load as often as the scale says, one after the other on one deployment, as `repeat` does it."""
         done = []
         for number in range(1, self.scale.repetitions + 1):
