@@ -97,9 +97,8 @@ class Stage:
         """This load as often as the scale says, one after the other on one deployment, as `repeat` does it."""
         done = []
         for number in range(1, self.scale.repetitions + 1):
-            done.append(
-                repeat(live.settings, replace(load, seed=number, run=f"{load.run}-{number}"), live, settled=settled)
-            )
+            again = replace(load, seed=number, run=f"{load.run}-{number}")
+            done.append(repeat(live.settings, again, live, settled=settled, of=of))
             self.told(done[-1])
         return done
 

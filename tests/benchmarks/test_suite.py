@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -132,4 +133,6 @@ def test_mails_are_timed_beside_a_provider_that_hangs(capsys: pytest.CaptureFixt
     value = found.value("silent_provider_p99_ratio")
     assert value is not None
     assert value > 0
-    assert "webhook" in capsys.readouterr().out
+    timed = [int(count) for count in re.findall(r"(\d+) mails:", capsys.readouterr().out)]
+    assert len(timed) == 2
+    assert all(0 < count <= TINY.rate_max * TINY.seconds / 5 + 1 for count in timed), "webhooks are not timed"
