@@ -6,7 +6,7 @@ import msgspec
 
 from operators.observe import suppress
 from operators.recommender.shown import SHOWN_MAX, showed
-from operators.sending import Sending, Turn
+from operators.sending import RESULT_SLACK_MS, Sending, Turn
 from state.customer import EARLY_RESULTS_MAX, Customer
 from state.decisions import Reason
 from state.ids import Ids, event_hash
@@ -72,8 +72,16 @@ def early_results(customer: Customer, message_id: str) -> list[Delivery]:
     return found
 
 
-def never_told(turn: Turn, pending: Pending) -> None:
-    """Nobody told the result before the message expired: unknown, and too late to try again."""
+def never_told(turn: Turn, pending: Pending, started: int) -> None:
+    """Nobody told the result before the message expired: unknown, and too late to try again.
+
+    Where it expired before this worker started (milliseconds, wall time), its courier may have stood still as well, and
+    has as long as ever to tell what became of it, or that it was never called for.
+    """
+    if pending.due < started:
+        waits = msgspec.structs.replace(pending, due=turn.wall + RESULT_SLACK_MS)
+        turn.customer.pending = [waits if each is pending else each for each in turn.customer.pending]
+        return
     turn.effects.lost += 1
     turn.customer.pending = [each for each in turn.customer.pending if each is not pending]
     _done(turn.customer, pending)

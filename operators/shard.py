@@ -405,7 +405,7 @@ class Shard:
                 continue
             self.fanout.reach(chash, entry)
             effects = Effects()
-            self.around.engine.on_wall(entry.customer, wall, effects)
+            self.around.engine.on_wall(entry.customer, wall, effects, self.around.started_ms)
             self.residents.dirty[chash] = entry
             self.follow(chash, entry, effects, None)
         if len(rows) < DUE_MAX:
