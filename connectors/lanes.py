@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
@@ -52,6 +52,41 @@ class Pace:
             self._second, self._now = second, 0
 
 
+class _Tasks:
+    """What is under way in a lane, and what ended one of them that should not have ended."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[None]] = set()
+        self._failed: BaseException | None = None
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def check(self) -> None:
+        if self._failed is not None:
+            raise self._failed
+
+    async def finish(self, seconds: float, provider: Provider) -> None:
+        """Let them end within so many seconds, and close the provider."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(provider.close(), PATIENCE_SECONDS)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed = error
+
+
 class Lane:
     """At most `concurrency` pieces of work at a time, and two queues before them.
 
@@ -79,8 +114,7 @@ class Lane:
         self._ended = 0  # pieces of work, since there are many
         self._pace = Pace()
         self._turns_away = False
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._failed: BaseException | None = None
+        self._tasks = _Tasks()
 
     def takes(self, message: Message) -> bool:
         """Whether it may be put; it is to be answered `busy` otherwise."""
@@ -100,9 +134,7 @@ class Lane:
                 self._turns_away = True
             self._many_since, self._ended = now, 0
         if len(self._tasks) < self._calls_max and (first := self._next()) is not None:
-            task = asyncio.create_task(self._run(first))
-            self._tasks.add(task)
-            task.add_done_callback(self._done)
+            self._tasks.start(self._run(first))
 
     @property
     def holds_up(self) -> bool:
@@ -120,20 +152,13 @@ class Lane:
 
     def check(self) -> None:
         """Raise what ended a piece of work, if anything did: its message would never be answered."""
-        if self._failed is not None:
-            raise self._failed
+        self._tasks.check()
 
     async def finish(self, seconds: float) -> None:
         """Let the work under way end; what waits is left for the next courier."""
         self._live.clear()
         self._later.clear()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.provider.close(), PATIENCE_SECONDS)
+        await self._tasks.finish(seconds, self.provider)
 
     @property
     def _waiting(self) -> int:
@@ -163,11 +188,6 @@ class Lane:
                     self._later_under_way -= 1
             message = self._next()
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._failed = error
-
 
 def _is_live(message: Message) -> bool:
     """Whether an event just now called for it."""
@@ -196,10 +216,9 @@ class TargetLanes:
         self._targets, self._work = provider, work
         self._slots = asyncio.Semaphore(concurrency)
         self._busy: dict[str, _Target] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = _Tasks()
         self._calls_max = calls_per_target(concurrency)
         self._full: str | None = None  # the fast target that holds up the courier
-        self._failed: BaseException | None = None
 
     def takes(self, message: Message) -> bool:
         busy = self._busy.get(self._targets.target(message))
@@ -215,9 +234,7 @@ class TargetLanes:
             self._full = name
         if busy.under_way < self._calls_max:
             busy.under_way += 1
-            task = asyncio.create_task(self._run(name, busy))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
+            self._tasks.start(self._run(name, busy))
 
     @property
     def holds_up(self) -> bool:
@@ -227,19 +244,12 @@ class TargetLanes:
         return self._full is not None
 
     def check(self) -> None:
-        if self._failed is not None:
-            raise self._failed
+        self._tasks.check()
 
     async def finish(self, seconds: float) -> None:
         for busy in self._busy.values():
             busy.waiting.clear()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.provider.close(), PATIENCE_SECONDS)
+        await self._tasks.finish(seconds, self.provider)
 
     async def _run(self, name: str, busy: _Target) -> None:
         try:
@@ -252,11 +262,6 @@ class TargetLanes:
             busy.under_way -= 1
             if not busy.under_way and not busy.waiting:
                 self._busy.pop(name, None)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._failed = error
 
 
 def lane_of(
