@@ -129,7 +129,7 @@ def test_a_restart_is_timed_to_its_first_mail(tmp_path: Path) -> None:
 @pytest.mark.timeout(180)
 def test_mails_are_timed_beside_a_provider_that_hangs(capsys: pytest.CaptureFixture[str]) -> None:
     found = bench.run(bench.Suite(("provider",), tiny=True), print)
-    assert not [each for each in found.warnings if "not" in each]
+    assert found.warnings == []
     value = found.value("silent_provider_p99_ratio")
     assert value is not None
     assert value > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from connectors import lanes
 from connectors.answer import Answer
 from connectors.lanes import LATER_MAX, QUEUE_MAX, Lane, Provider
 from state.messages import Message
+from tests.connectors.couriers import message
 
 
 class Post:
@@ -38,32 +40,21 @@ class Calls:
         self._go.set()
 
 
-def message(name: str, *, attempt: int = 1, appended_at: float = 0.0) -> Message:
-    return Message(
-        message_id=name,
-        attempt=attempt,
-        customer="c",
-        flow="f",
-        template="t",
-        channel="email",
-        kind="marketing",
-        address="a@example.com",
-        fresh_until=2**60,
-        appended_at=appended_at,
-    )
+def reminder(name: str, **more: Any) -> Message:
+    return message(message_id=name, **more)
 
 
 def live(name: str) -> Message:
-    return message(name, appended_at=1.0)
+    return message(message_id=name, appended_at=1.0)
 
 
-def tried(check: Callable[[Lane, Calls], None], concurrency: int) -> list[str]:
-    """Puts what `check` puts, lets all of it be done, and tells in which order it was."""
+def tried(put: Callable[[Lane, Calls], None], concurrency: int) -> list[str]:
+    """Puts what `put` puts, lets all of it be done, and tells in which order it was."""
 
     async def body() -> list[str]:
         calls = Calls()
         lane = Lane(Post(), concurrency, calls)
-        check(lane, calls)
+        put(lane, calls)
         await asyncio.sleep(0)
         calls.let_go()
         for _ in range(1_000):
@@ -78,8 +69,8 @@ def tried(check: Callable[[Lane, Calls], None], concurrency: int) -> list[str]:
 def test_what_is_due_at_once_does_not_wait_behind_a_backlog() -> None:
     def put(lane: Lane, calls: Calls) -> None:
         for n in range(20):
-            lane.put(message(f"reminder-{n}"))
-        lane.put(message("again", attempt=2, appended_at=1.0))
+            lane.put(reminder(f"reminder-{n}"))
+        lane.put(reminder("again", attempt=2, appended_at=1.0))
         lane.put(live("welcome"))
 
     began = tried(put, 4)
@@ -95,7 +86,7 @@ def test_while_something_is_due_at_once_a_backlog_has_half_of_the_calls() -> Non
         lane = Lane(Post(), 4, calls)
         lane.put(live("welcome"))
         for n in range(20):
-            lane.put(message(f"reminder-{n}"))
+            lane.put(reminder(f"reminder-{n}"))
         await asyncio.sleep(0)
         assert calls.began == ["welcome", "reminder-0", "reminder-1"]
         lane.put(live("welcome-2"))
@@ -113,7 +104,7 @@ def test_when_nothing_was_due_at_once_for_a_while_it_has_all(monkeypatch: pytest
     def put(lane: Lane, calls: Calls) -> None:
         lane.put(live("welcome"))
         for n in range(20):
-            lane.put(message(f"reminder-{n}"))
+            lane.put(reminder(f"reminder-{n}"))
 
     assert tried(put, 4)[:4] == ["welcome", "reminder-0", "reminder-1", "reminder-2"]
 
@@ -123,9 +114,9 @@ def test_a_backlog_holds_up_the_courier_only_when_it_is_large() -> None:
         calls = Calls()
         lane = Lane(Post(), 4, calls)
         for n in range(LATER_MAX + 3):
-            lane.put(message(f"reminder-{n}"))
+            lane.put(reminder(f"reminder-{n}"))
         assert not lane.holds_up
-        lane.put(message("one more"))
+        lane.put(reminder("one more"))
         assert lane.holds_up
         other = Lane(Post(), 4, calls)
         for n in range(QUEUE_MAX + 4):
