@@ -36,7 +36,7 @@ def announce(customer: Customer, known: str, claim_id: str, at: int) -> None:
         return
     # Who claimed her once is known for ever, and need not say so again.
     was_hers = known in alias.claimers
-    alias.coming.append(Coming(known=known, claim=claim_id, at=at, is_said=was_hers))
+    _await(customer, Coming(known=known, claim=claim_id, at=at, is_said=was_hers))
 
 
 def on_claim(customer: Customer, word: Claim, effects: Effects) -> None:
@@ -56,7 +56,7 @@ def on_claim(customer: Customer, word: Claim, effects: Effects) -> None:
     elif _whose(alias, at) == known:
         effects.words.append(Merge(known=known, anonymous=customer.id, claim=claim_id, at=at))
     else:
-        alias.coming.append(Coming(known=known, claim=claim_id, at=at, is_said=True))
+        _await(customer, Coming(known=known, claim=claim_id, at=at, is_said=True))
 
 
 def on_waiver(customer: Customer, word: Waiver) -> None:
@@ -191,6 +191,13 @@ def _place(word: object) -> tuple[int, str, int, int]:
     if isinstance(word, Forward):
         return 0, word.topic, word.partition, word.offset
     return 1, "", 0, 0
+
+
+def _await(customer: Customer, coming: Coming) -> None:
+    alias = customer.alias
+    assert alias is not None
+    alias.coming.append(coming)
+    customer.unindexed += customer.interests  # as whoever claims her she may wait for any of them
 
 
 def _emptied(customer: Customer, alias: Alias) -> bytes:

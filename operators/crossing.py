@@ -124,7 +124,9 @@ class Crossing:
             shard.give_back(msgspec.structs.replace(letter, customer=known), at)
             return
         event = msgspec.structs.replace(event_codec.decode(word.value), customer=known)
-        shard.on_event(Arrived(event, Cause(word.topic, word.partition, word.offset), word.appended_at), *at)
+        arrived = Arrived(event, Cause(word.topic, word.partition, word.offset), word.appended_at)
+        shard.on_event(arrived, *at)
+        shard.fanout.reach_again(chash, entry, arrived)
 
     def _lives_here(self, customer: str) -> bool:
         around = self._shard.around

@@ -16,9 +16,10 @@ from operators import catalogue
 from operators.engine import Arrived
 from operators.residents import Entry
 from state.catalogue import BackInStock, CatalogueChange, Item, PriceDropped
+from state.customer import Customer
 from state.decisions import Cause
 from state.decode import Rejected
-from state.events import Event, ProductChanged
+from state.events import Event, ProductChanged, ProductEvent
 from state.records import Record, TopicPartition
 from state.store import Batch
 
@@ -81,6 +82,11 @@ class _Job:
     cursor: bytes = b""
     is_stored: bool = False
 
+    def is_later_than(self, event: Event, cause: Cause) -> bool:
+        if cause.partition == self.cause.partition:
+            return self.cause.offset > cause.offset
+        return self.change.at >= event.at
+
     def row(self) -> bytes:
         cause = self.cause
         stored = (self.item, self.change, cause.topic, cause.partition, cause.offset, self.appended_ms, self.cursor)
@@ -98,6 +104,8 @@ class Fanout:
         self._jobs: dict[int, _Job] = {}
         self._by_product: dict[str, list[_Job]] = {}
         self._moved: set[int] = set()
+        self._windows: list[dict[str, list[_Job]]] = [{}, {}]  # replay: the news of each product between two marks,
+        self._window_at: int | None = None  # and since when the last ones come
         self._visitors: list[bytes] = []  # who were read for the news alone
         noted = self._store.meta(META)
         self._last = int.from_bytes(noted, "big") if noted else 0
@@ -126,7 +134,10 @@ class Fanout:
         if change is not None:
             self._last += 1
             cause = Cause(tp.topic, tp.partition, record.offset)
-            self._add(_Job(self._last, place, change, cause, record.timestamp_ms))
+            job = _Job(self._last, place, change, cause, record.timestamp_ms)
+            self._add(job)
+            if self._shard.around.engine.links == "marks":
+                self._keep(job)
 
     def reach(self, chash: bytes, entry: Entry) -> None:
         """Let a customer hear what she waits for and has not heard, before anything later touches her."""
@@ -134,18 +145,19 @@ class Fanout:
         if not self._jobs or customer.changes_heard >= self._last:
             return
         before, customer.changes_heard = customer.changes_heard, self._last
-        products = (
-            customer.interests.keys() | self._shard.held.products(chash, customer.held)
-            if customer.held
-            else customer.interests
-        )
+        products = self._found_by(chash, customer)
         found = [job for product in products for job in self._by_product.get(product, ()) if job.number > before]
         for job in sorted(found, key=lambda job: job.number):
-            at = TopicPartition(job.cause.topic, job.cause.partition)
-            event = msgspec.structs.replace(job.change, customer=customer.id)
-            arrived = Arrived(event, job.cause, job.appended_ms / 1000)
-            record = Record(job.cause.offset, customer.id.encode(), b"", job.appended_ms)
-            self._shard.arrive(chash, entry, arrived, (at, record), news=True)
+            self._tell(chash, entry, job)
+
+    def reach_again(self, chash: bytes, entry: Entry, arrived: Arrived) -> None:
+        """What she did as somebody else came by way of a mark: she hears what was said of the product since."""
+        event, cause = arrived.event, arrived.cause
+        if isinstance(event, ProductEvent):
+            for window in self._windows:
+                for job in window.get(event.product_id, ()):
+                    if job.is_later_than(event, cause):
+                        self._tell(chash, entry, job)
 
     def go_on(self, wall: int) -> None:
         """A bite, and its write; on replay, and where the catalogue tells more than can be kept, all at once."""
@@ -197,14 +209,27 @@ class Fanout:
         self._moved.clear()
         self._visitors.clear()
 
+    def _found_by(self, chash: bytes, customer: Customer) -> set[str]:
+        """What she is found by; no more than the index has of her, or pace would decide what she hears."""
+        all_of_them = self._shard.around.engine.meeting.may_bring(customer)
+        products = {name for name, interest in customer.interests.items() if all_of_them or interest.waits}
+        return products | self._shard.held.products(chash, customer.held) if customer.held else products
+
+    def _tell(self, chash: bytes, entry: Entry, job: _Job) -> None:
+        customer = entry.customer
+        at = TopicPartition(job.cause.topic, job.cause.partition)
+        event = msgspec.structs.replace(job.change, customer=customer.id)
+        arrived = Arrived(event, job.cause, job.appended_ms / 1000)
+        record = Record(job.cause.offset, customer.id.encode(), b"", job.appended_ms)
+        self._shard.arrive(chash, entry, arrived, (at, record), news=True)
+
     def _visit(self, chash: bytes, job: _Job) -> None:
         residents = self._shard.residents
         if not residents.is_cached(chash):
             self._visitors.append(chash)
         entry = residents.entry(chash)
         customer = entry.customer
-        interest = customer.interests.get(job.change.product_id)
-        if not customer.held and (interest is None or not interest.waits):
+        if job.change.product_id not in self._found_by(chash, customer):
             self._shard.batch.clear_waiting(job.item, chash)
         if customer.id:
             self.reach(chash, entry)
@@ -215,6 +240,13 @@ class Fanout:
     def _add(self, job: _Job) -> None:
         self._jobs[job.number] = job
         self._by_product.setdefault(job.change.product_id, []).append(job)
+
+    def _keep(self, job: _Job) -> None:
+        """For those who hear at a mark, or at the next one, what they did before the news."""
+        now = self._shard.clock.now
+        if now != self._window_at:
+            self._windows, self._window_at = [self._windows[-1], {}], now
+        self._windows[-1].setdefault(job.change.product_id, []).append(job)
 
     def _drop(self, job: _Job) -> None:
         del self._jobs[job.number]

@@ -32,6 +32,7 @@ def claim(customer: Customer, event: Event, cause: Cause, ids: Ids, effects: Eff
     if link is not None and link.merged:
         # Whom she claimed once the other shard remembers: its alias moves by the event alone.
         link.ended = False
+        customer.unindexed += customer.interests
         link.at, link.heard_at = max(link.at, event.at), max(link.heard_at, event.at)
         return
     claim_id = claim_of(customer.id, anonymous, cause, ids)
@@ -155,6 +156,7 @@ def _link(customer: Customer, anonymous: str) -> Link | None:
 def _add(customer: Customer, link: Link) -> None:
     joined = customer.joined = customer.joined or Joined()
     joined.links.append(link)
+    customer.unindexed += customer.interests  # with what she is about to learn of herself she may wait for any of them
     while len(joined.links) > LINKS_MAX:
         settled = [each for each in joined.links if each.merged and not each.parts]
         if not settled:

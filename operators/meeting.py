@@ -37,6 +37,12 @@ class Meeting:
             return True
         return self.links == "marks" and joining.has_aliases(customer)
 
+    def may_bring(self, customer: Customer) -> bool:
+        """Whether what she did under another id may be on its way to her."""
+        if customer.joined is None and customer.alias is None:
+            return False
+        return first_gate(customer) is not None or (self.links == "marks" and joining.has_aliases(customer))
+
     def bound(self, customer: Customer, clock: int) -> int:
         """How far her waits may end: no further than her other ids have been read."""
         if customer.joined is None:

@@ -22,7 +22,7 @@ def viewed(customer: Customer, event: ev.ProductViewed, _: Ids) -> tuple[Event, 
         interest.viewed_before_at, interest.viewed_at = interest.viewed_at, at
     elif at > interest.viewed_before_at:
         interest.viewed_before_at = at
-    if interest.waits and not waited:
+    if not waited and (interest.waits or customer.joined is not None or customer.alias is not None):
         customer.unindexed.append(event.product_id)
     return ()
 

@@ -107,10 +107,11 @@ class Residents:
         self.indexed.add(item)
 
     def _index(self, batch: Batch, chash: bytes, customer: Customer) -> None:
-        """While events of hers are held, nobody knows whether she waits."""
+        """While events of hers are held, or on their way from another id, nobody knows whether she waits."""
+        may_wait = customer.held or self._engine.meeting.may_bring(customer)
         for product in customer.unindexed:
             interest = customer.interests.get(product)
-            if customer.held or (interest is not None and interest.waits):
+            if may_wait or (interest is not None and interest.waits):
                 self.may_wait(batch, chash, product)
             else:
                 batch.clear_waiting(self.item(product), chash)
