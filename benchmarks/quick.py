@@ -25,7 +25,6 @@ from benchmarks.repetition import Repetition, repeat
 from benchmarks.shop import write_stream
 from benchmarks.sink import Sink
 from benchmarks.throughput import ALL, SPINE
-from flows import huge_pages
 
 SEED = 1
 AMONG_PARKED_QUIET = replace(AMONG_PARKED, mix=Mix(mail_every=0, carts=0.2, orders=0))
@@ -203,5 +202,4 @@ def _tell_standing(found: Standing, scale: Scale) -> None:
 
 
 if __name__ == "__main__":
-    huge_pages.start_again()  # as `impuls` does
     sys.exit(main())

@@ -30,11 +30,10 @@ from operators.files import FileSource
 from operators.host import Stop
 from operators.shard import Shard, Surroundings
 from operators.sources import Router
-from state import dead_letters, decisions
+from state import dead_letters, decisions, passing
 from state.decode import Decoder
 from state.ids import Ids
 from state.secret import load_or_make
-from state.store import Resources, ShardStore
 from state.store_errors import StoreFull
 
 CONSTANT_SECRET = b"impuls replay without a secret of its own"
@@ -121,9 +120,7 @@ def _work(
 ) -> None:
     """One worker.  `pipes` are the source's ends of all others' where it is the first, else its own one."""
     settings, catalog, ids = plan.settings, load(plan.settings.flows, plan.models), Ids(plan.secret)
-    data_dir = plan.out / ".store" / f"{process}"
-    store = settings.store
-    resources = Resources.open(data_dir, cache_mib=store.cache_mib, keys_cached=store.customers_cached)
+    resources = passing.resources(plan.out / ".store" / f"{process}", settings.store.cache_mib)
     engine = Engine(
         catalog.program,
         rules_of(settings),
@@ -156,8 +153,7 @@ def _work(
     sources: list[FileSource] = []
 
     def open_shard(number: int) -> Shard:
-        store = ShardStore.open(data_dir, number, plan.shards, resources=resources)
-        shards.append(Shard(number, store, around))
+        shards.append(Shard(number, passing.PassingStore.make(number, resources), around))
         return shards[-1]
 
     def open_source(worker: int, _: int) -> FileSource:

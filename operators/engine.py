@@ -325,7 +325,7 @@ class Engine:
             version = self._versions.at(name, customer.id, passage.wait) or flow
             if not places.concerns(flow, fact, passage.subject) or fact.at < passage.entered_at:
                 continue
-            if any(places.matches(trigger, fact, customer, lenient) for trigger in version.leave):
+            if places.some_matches(version.leave, fact, customer, lenient):
                 places.leave(customer, flow.name, passage.subject, fact.at)
                 continue
             found = version.find_wait(passage.wait)
@@ -336,7 +336,7 @@ class Engine:
             places.remove(customer, passage)
             moved = journey.arrive(wait, rest, self._journey(customer, version, event, fact.at, passage))
             self._move(turn, version, passage, moved, fact.at)
-        if customer.pending and any(places.matches(trigger, fact, customer, lenient) for trigger in flow.leave):
+        if customer.pending and places.some_matches(flow.leave, fact, customer, lenient):
             # Messages put off after their passage was through.
             for pending in customer.pending:
                 if (

@@ -204,7 +204,7 @@ class Fanout:
             if number in self._jobs:
                 self._jobs[number].is_stored = True
         for chash in self._visitors:
-            self._shard.residents.forget(chash)
+            self._shard.residents.let_go(chash)
         self._items.clear()
         self._moved.clear()
         self._visitors.clear()

@@ -108,9 +108,9 @@ class Ask(msgspec.Struct):
 
 def judge(ask: Ask) -> Verdict | None:
     """The first objection, or None: send it."""
-    marketing = ask.template.kind == "marketing"
-    for guard, spares_transactional in GUARDS:
-        if (marketing or not spares_transactional) and (verdict := guard(ask)) is not None:
+    for guard in _ALL if ask.template.kind == "marketing" else _FOR_TRANSACTIONAL:
+        verdict = guard(ask)
+        if verdict is not None:
             return verdict
     return None
 
@@ -187,6 +187,8 @@ GUARDS: tuple[tuple[Callable[[Ask], Verdict | None], bool], ...] = (
     (quiet_hours, True),
     (expiry, False),
 )
+_ALL = tuple(guard for guard, _ in GUARDS)
+_FOR_TRANSACTIONAL = tuple(guard for guard, spares_transactional in GUARDS if not spares_transactional)
 
 
 def quiet_until(rules: Rules, moment: int, time_zone: str) -> int | None:

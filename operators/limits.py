@@ -34,7 +34,8 @@ class Limit:
     def counted(self, sent: Iterable[Sent], moment: int) -> int:
         """How many it covers of those sent in the period that ends with this moment."""
         since = moment - self.period
-        return sum(since < each.at <= moment and self.covers(each) for each in sent)
+        recent = [each for each in sent if since < each.at <= moment]
+        return len(recent) if not self.of else sum(map(self.covers, recent))
 
 
 def at_most(count: int, *, per: timedelta) -> Limit:
@@ -60,6 +61,8 @@ def remembered(sent: Sequence[Sent], limits: Iterable[Limit], moment: int) -> li
     a month are for those of tomorrow.
     """
     month = moment - _MONTH_MS
+    if len(sent) <= SENT_MAX and min([each.at for each in sent], default=moment) > month:
+        return [*sent]
     needed = {place for place in range(max(0, len(sent) - SENT_MAX), len(sent)) if sent[place].at > month}
     for limit in limits:
         since, left = moment - limit.period, limit.count

@@ -6,11 +6,13 @@ nearly every event comes through here and a comprehension costs twice as much (s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from operators.flow import Flow
+from operators.steps import Trigger
 from operators.trials import is_shadow
 from state import event_codec
 from state.customer import Customer
@@ -18,14 +20,25 @@ from state.events import Event
 from state.passages import PASSAGES_MAX, Passage, Pending
 
 
-def matches(trigger: Any, fact: Event, customer: Customer, lenient: bool) -> bool:
+def matches(trigger: Trigger[Any], fact: Event, customer: Customer, lenient: bool) -> bool:
+    if not isinstance(fact, trigger.event):
+        return False
+    if trigger.where is None:
+        return True
     try:
-        matches: bool = trigger.matches(fact, customer)
+        matches: bool = trigger.where(fact, customer)
     except Exception:
         if lenient:
             return True  # a stopped flow: its sends are decided `flow_stopped`, whatever its code thinks
         raise
     return matches
+
+
+def some_matches(triggers: Iterable[Trigger[Any]], fact: Event, customer: Customer, lenient: bool) -> bool:
+    for trigger in triggers:  # noqa: SIM110  # a generator for each fact costs more than asking
+        if matches(trigger, fact, customer, lenient):
+            return True
+    return False
 
 
 def concerns(flow: Flow[Any], fact: Event, subject: str) -> bool:
@@ -49,7 +62,11 @@ def rest(passages: list[Passage], rests: Passage) -> list[Passage]:
 
 
 def remove(customer: Customer, passage: Passage) -> None:
-    customer.passages = [each for each in customer.passages if each is not passage]
+    """Take a passage away, if it did not go already to make room for another."""
+    passages = customer.passages.copy()
+    if passage in passages:
+        passages.remove(passage)
+        customer.passages = passages
 
 
 def leave(customer: Customer, flow: str, subject: str, at: int) -> None:

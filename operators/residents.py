@@ -1,6 +1,7 @@
 """The customers of one shard in memory: read when first asked for, written together, counted where they rest.
 
-The cache holds those touched last; what was touched since the last write stays until it is written.
+The cache holds those touched last; what was touched since the last write stays until it is written.  In a store that
+does not outlive the process a record is written when there is no room for it in the cache.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ from state.store import Batch, ShardStore
 class Entry:
     """A customer in the cache, which waits her stored record is counted at, and when she is due by either clock.
 
-    Whoever changes her passages or what is pending tells with `look`.
+    Whoever changes her passages or what is pending tells with `look`.  `is_newer`: than her record in the store, which
+    is written only when she leaves the cache.
     """
 
     customer: Customer
     parked: tuple[tuple[str, str], ...]
     event_due: int = NEVER
     wall_due: int = NEVER
+    is_newer: bool = False
 
 
 class Residents:
@@ -64,6 +67,13 @@ class Residents:
         """Drop what is cached of somebody who is not in the store (any more)."""
         self._cache.pop(chash, None)
 
+    def let_go(self, chash: bytes) -> None:
+        """Keep nobody in memory who was read for a moment, once what she heard is written."""
+        if self._store.outlives:
+            self._cache.pop(chash, None)
+        elif chash in self._cache:
+            self._cache.move_to_end(chash, last=False)
+
     def soonest(self) -> tuple[int, int]:
         """When the first of those touched since the last write is due, by the event clock and by the wall clock."""
         dirty = self.dirty.values()
@@ -74,19 +84,17 @@ class Residents:
 
     def save(self, batch: Batch) -> None:
         """Put all that was touched into a batch, with timers and counts."""
-        if not self.dirty:
-            return
         for chash, entry in self.dirty.items():
             self._save(batch, chash, entry)
             self._count(entry)
-        batch.set_meta(counts.META, counts.encode(self.parked, self.timers))
+        if self.dirty:
+            batch.set_meta(counts.META, counts.encode(self.parked, self.timers))
+        self._make_room(batch)
 
     def saved(self) -> None:
         """The batch is on disk."""
         self.dirty.clear()
         self.indexed.clear()
-        while len(self._cache) > self._cached_max:
-            self._cache.popitem(last=False)
 
     def _save(self, batch: Batch, chash: bytes, entry: Entry) -> None:
         customer, event_due, wall_due = entry.customer, entry.event_due, entry.wall_due
@@ -98,7 +106,17 @@ class Residents:
             customer.wall_timer = wall_due
         if customer.unindexed:
             self._index(batch, chash, customer)
-        batch.put_customer(chash, customers.encode(customer))
+        if self._store.outlives:
+            batch.put_customer(chash, customers.encode(customer))
+        else:
+            entry.is_newer = True
+
+    def _make_room(self, batch: Batch) -> None:
+        """Let go of those touched longest ago, whose records are written now."""
+        while len(self._cache) > self._cached_max:
+            chash, entry = self._cache.popitem(last=False)
+            if entry.is_newer:
+                batch.put_customer(chash, customers.encode(entry.customer))
 
     def may_wait(self, batch: Batch, chash: bytes, product: str) -> None:
         """Let her be found by a product."""

@@ -303,5 +303,7 @@ def _exhausted(pending: Pending) -> Verdict | None:
 
 
 def _note(customer: Customer, template: str, moment: int) -> None:
-    told = {name: at for name, at in customer.told.items() if at > moment - _TOLD_MS}
-    customer.told = {**told, template: moment}
+    since = moment - _TOLD_MS
+    told = {name: at for name, at in customer.told.items() if at > since}
+    told[template] = moment
+    customer.told = told

@@ -462,13 +462,13 @@ class Shard:
     def _write_down(self, chash: bytes, customer: Customer, effects: Effects, at: At | None) -> None:
         batch, around = self.batch, self.around
         for decision in effects.decisions:
+            metrics.DECISIONS.inc(decision.flow, decision.outcome, decision.reason)
+            if not around.publishes:
+                self.made.append(decision)
+                continue
             raw = decisions.to_json(decision)
             batch.add_decision(chash, parse_instant(decision.at), decision.decision_id.encode(), raw)
-            metrics.DECISIONS.inc(decision.flow, decision.outcome, decision.reason)
-            if around.publishes:
-                self.outbox.add(batch, chash, "decisions", customer.id.encode(), raw)
-            else:
-                self.made.append(decision)
+            self.outbox.add(batch, chash, "decisions", customer.id.encode(), raw)
         if not around.publishes:
             self.messages += effects.messages
         for message in effects.messages if around.publishes else ():

@@ -131,9 +131,6 @@ class Trigger(Generic[E_co]):
     event: type[Event]
     where: Callable[[Any, Customer], bool] | None = None
 
-    def matches(self, event: Event, customer: Customer) -> bool:
-        return isinstance(event, self.event) and (self.where is None or self.where(event, customer))
-
 
 def on(event: type[E], where: Condition[E] | None = None) -> Trigger[E]:
     if where is not None:

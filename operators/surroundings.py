@@ -34,7 +34,7 @@ class Surroundings:
     processes: int
     started_ms: int
     cache_customers: int  # per shard
-    publishes: bool  # False: decisions are handed back, not written to the outbox
+    publishes: bool  # False: decisions are handed back, neither kept nor written to the outbox
     keep: Keep | None = None  # None: for ever
     origins: Mapping[TopicPartition, int] = field(default_factory=dict)  # where the first start began
     shards: int = 1

@@ -8,7 +8,7 @@ from rocksdict import WriteBatch
 
 from state import layout
 from state.codec import Codec
-from state.keys import KeyStore
+from state.keys import Keys
 from state.layout import CUSTOMER, ITEM, META, OUTBOX_LAST
 from state.records import TopicPartition
 
@@ -21,7 +21,7 @@ class Batch:
 
     __slots__ = ("_codec", "_keys", "_lower", "_writes")
 
-    def __init__(self, keys: KeyStore, codec: Codec, lower: Callable[[int, int], None]) -> None:
+    def __init__(self, keys: Keys, codec: Codec, lower: Callable[[int, int], None]) -> None:
         self._writes: dict[bytes, bytes | None] = {}
         self._keys, self._codec, self._lower = keys, codec, lower
 

@@ -53,7 +53,15 @@ class Ids:
 
     def passage(self, customer: str, flow: str, subject: str, event_id: str) -> str:
         """The passage that this event entered or restarted: 32 hex digits."""
-        return self._name(customer, flow, subject, event_id)
+        # As `_joined` would, in one step: nearly every event enters or restarts something.
+        one, two, three, four = customer, flow, subject, event_id
+        text = (
+            f"\0\0\0{chr(len(one))}{one}\0\0\0{chr(len(two))}{two}"
+            f"\0\0\0{chr(len(three))}{three}\0\0\0{chr(len(four))}{four}"
+        )
+        digest = self._passage.copy()
+        digest.update(text.encode() if text.isascii() else _joined((one, two, three, four)))
+        return digest.hexdigest()
 
     def message(self, passage: str, step: str) -> str:
         """The message this step of a passage sends: 32 hex digits, the same on every run."""

@@ -10,6 +10,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from rocksdict import WriteBatch
 
@@ -53,6 +54,28 @@ class KeyCache:
 
     def __len__(self) -> int:
         return len(self._keys)
+
+
+class Keys(Protocol):
+    """Where a store has its customers' keys from; see `KeyStore`."""
+
+    def get(self, owner: bytes) -> Key | None: ...
+
+    def ensure(self, owner: bytes) -> Key: ...
+
+    def flush(self) -> bool: ...
+
+    def forget(self, owners: list[bytes]) -> None: ...
+
+    def destroy(self, owner: bytes) -> None: ...
+
+    def destroyed(self) -> Iterator[tuple[bytes, bytes]]: ...
+
+    def sync(self) -> None: ...
+
+    def refresh(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class KeyStore:

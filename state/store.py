@@ -10,6 +10,7 @@ import resource
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 from rocksdict import Checkpoint, Rdict, WriteBatch
@@ -19,7 +20,7 @@ from state.batch import Batch as Batch
 from state.codec import Codec
 from state.ids import CUSTOMER_HASH_BYTES
 from state.keyring import KeyRing, load_or_make
-from state.keys import CACHE_MAX, KeyCache, KeyStore
+from state.keys import CACHE_MAX, KeyCache, Keys, KeyStore
 from state.layout import CUSTOMER, DECISION, HELD, IDENTITY, OUTBOX
 from state.layout import Row as Row
 from state.rocks import Memory, after_all, compact_hard, get, open_database, scan, told, write
@@ -73,7 +74,10 @@ class Resources:
 class ShardStore(ShardReading):
     """One shard on disk, in the hands of its one worker.  `open_reading` is for all others."""
 
-    def __init__(self, path: Path, database: Rdict, keys: KeyStore, resources: Resources) -> None:
+    outlives: ClassVar[bool] = True
+    """Whether it is to outlive the process; see `state.passing`."""
+
+    def __init__(self, path: Path, database: Rdict, keys: Keys, resources: Resources) -> None:
         super().__init__(path, database, keys, resources.codec)
         self._power = resources.power
 

@@ -13,7 +13,7 @@ from rocksdict import Rdict
 from state import layout
 from state.codec import Codec
 from state.ids import CUSTOMER_HASH_BYTES
-from state.keys import KeyStore
+from state.keys import Keys
 from state.layout import CUSTOMER, DECISION, HELD, ITEM, JOB, META, OUTBOX, OUTBOX_LAST, TIMER, WATERMARK, Row
 from state.passages import NEVER
 from state.records import TopicPartition
@@ -24,7 +24,7 @@ from state.store_errors import KeyLost
 class ShardReading:
     """Every method raises `StoreDamaged` where bytes are not as they were written, `StoreRefused` for newer ones."""
 
-    def __init__(self, path: Path, database: Rdict, keys: KeyStore, codec: Codec) -> None:
+    def __init__(self, path: Path, database: Rdict, keys: Keys, codec: Codec) -> None:
         self.path = path
         self.keys = keys
         self.codec = codec

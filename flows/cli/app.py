@@ -42,7 +42,7 @@ COMMANDS = {
 }
 
 
-LARGE = {"replay", "serve", "precompute"}
+LARGE = {"serve", "precompute"}
 """Commands that keep much in memory, in this very process."""
 
 

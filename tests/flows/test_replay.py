@@ -200,7 +200,7 @@ def test_a_replay_that_is_broken_off_says_nothing_and_leaves_nothing(tmp_path: P
     arguments = ["replay", tmp_path / "long.jsonl", "--out", tmp_path / "out", "--workers", workers]
     command = [sys.executable, "-c", "from flows.cli import main; main()", *map(str, arguments)]
     started = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True)
-    while not list((tmp_path / "out").glob(".store/0/shards/*/CURRENT")):
+    while not list((tmp_path / "out").glob(".store/0/*/CURRENT")):
         assert started.poll() is None
         time.sleep(0.01)
     os.killpg(started.pid, signal.SIGINT)

@@ -71,6 +71,9 @@ class Desk:
         self.shard.take([Progress(report, ())])
 
     def decided(self, customer: str) -> list[Decision]:
+        if not self.shard.around.publishes:
+            hers = [each for each in self.shard.made if each.customer == customer]
+            return sorted(hers, key=lambda each: (each.at, each.decision_id))
         ids = Ids(b"secret")
         return [decisions.from_json(raw) for raw in self.shard.store.decisions(ids.customer(customer.encode()))]
 

@@ -82,6 +82,8 @@ class MemoryStore:
 
     path = Path("memory")
 
+    outlives = True
+
     def __init__(self, rows: dict[bytes, bytes]) -> None:
         self.rows = rows
         self._keys = sorted(rows)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from state.keys import KeyStore
 from state.passages import EVENT_CLOCK, NEVER, WALL_CLOCK
 from state.records import TopicPartition
 from state.store import Resources, Row, ShardStore
@@ -156,6 +157,7 @@ def test_who_was_erased_is_nowhere_any_more(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         fill(store)
         fill(store, BERTA, b"berta")
+        assert isinstance(store.keys, KeyStore)
         key = store.keys._database.get(ANNA)
         sealed = store._database.get(b"C" + ANNA)
         assert key
