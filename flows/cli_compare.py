@@ -56,9 +56,10 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Differing(msgspec.Struct, frozen=True):
-    """A line of `compare.jsonl`."""
+    """A line of `compare.jsonl`.  She notices nothing where only the reasons for her silence differ."""
 
     customer: str
+    notices: bool
     changes: list[Difference]
 
 
@@ -123,7 +124,7 @@ def compare(before: Path, after: Path, out: Path, progress: Callable[[int, int],
             sides = [_by_customer(path, scratch, name, on_read, stack) for name, path in (("a", before), ("b", after))]
             for customer, changes in _joined(sides[0], sides[1], tally):
                 if changes:
-                    lines.write(_encode(Differing(customer, changes)) + b"\n")
+                    lines.write(_encode(Differing(customer, _notices(changes), changes)) + b"\n")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     fresh.rename(out)
@@ -244,8 +245,14 @@ def _count_customer(tally: Tally, changes: list[Difference]) -> None:
     tally.customers["all"] += 1
     if changes:
         tally.customers["changed"] += 1
+    if _notices(changes):
+        tally.customers["noticing"] += 1
     for change in {each.change for each in changes}:
         tally.customers[change] += 1
+
+
+def _notices(changes: list[Difference]) -> bool:
+    return any(each.change != "other_reason" for each in changes)
 
 
 def previous_removed(folder: Path) -> None:

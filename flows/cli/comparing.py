@@ -21,7 +21,7 @@ _WORDS = {
     "loses": "lose a message",
     "other_message": "get another message",
     "other_time": "get it at another time",
-    "other_reason": "get none for another reason",
+    "other_reason": "get none either way, for another reason",
 }
 
 
@@ -57,7 +57,7 @@ def lines(tally: Tally) -> Iterator[dict[str, Any]]:
     yield {
         "same": tally.same,
         **{change: sum(n for (_, _, each), n in tally.changes.items() if each == change) for change in CHANGES},
-        "customers": {name: tally.customers[name] for name in ("all", "changed", *CHANGES)},
+        "customers": {name: tally.customers[name] for name in ("all", "noticing", "changed", *CHANGES)},
     }
 
 
@@ -74,7 +74,7 @@ def show(tally: Tally, plan: Replay, module: str) -> None:
     console.width = max(console.width, 130)  # a pipe has no width of its own
     customers = tally.customers
     console.print(
-        f"{plan.settings.flows} → {module}: {customers['changed']:,} of {customers['all']:,} customers would notice; "
+        f"{plan.settings.flows} → {module}: {customers['noticing']:,} of {customers['all']:,} customers would notice; "
         f"{tally.same:,} messages stay as they are.",
         style="bold",
         soft_wrap=True,

@@ -72,6 +72,11 @@ def named(folder: Path) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
+def noticing(folder: Path) -> set[str]:
+    lines = map(json.loads, (folder / "out" / "compare.jsonl").read_text().splitlines())
+    return {line["customer"] for line in lines if line["notices"]}
+
+
 def counted(events: Iterable[Json], play_out: int) -> dict[str, list[tuple[str, str]]]:
     """The same without any of the engine: what the longer wait and the kinder condition change, and for whom."""
     by_visitor: dict[str, list[Timed]] = defaultdict(list)
@@ -127,6 +132,10 @@ def test_a_longer_wait_and_a_kinder_condition_name_exactly_those_they_concern(sh
         assert total[change] == count
         assert total["customers"][change] == sum(any(c == change for c, _ in each) for each in wanted.values())
     assert total["customers"]["changed"] == len(wanted)
+    notice = {name for name, changes in wanted.items() if any(change != "other_reason" for change, _ in changes)}
+    assert 0 < len(notice) < len(wanted)
+    assert noticing(tmp_path) == notice
+    assert total["customers"]["noticing"] == len(notice)
     assert total["gains"] == 0
     reminders = next(row for row in rows if row["message"] == "cart_reminder")
     assert reminders["before"]["send"] - reminders["after"]["send"] == reminders["loses"]
