@@ -7,12 +7,19 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from sysconfig import get_path
+from traceback import format_exception_only, walk_tb
 
 from flows.published_models import ModelUnreadable, newest
 from flows.published_shares import SharesFile
+from operators import flow
 from operators.faults import FlowError
 from operators.program import Program
 from operators.recommender.rules import NO_RULES, Rule, Rules
+from state import events
+
+# The language of flows and Python itself: what is wrong in a shop's module is raised there, and is not wrong there.
+_NOT_THEIRS = (Path(get_path("stdlib")), Path(flow.__file__).parent, Path(events.__file__).parent, Path(__file__))
 
 
 class CatalogError(ValueError):
@@ -43,15 +50,15 @@ def load(module: str, models: Path | None = None) -> Catalog:
     try:
         found = importlib.import_module(module)
     except FlowError as error:
-        raise CatalogError(str(error)) from error
-    except ImportError as error:
+        raise CatalogError(f"{_line_of(error)}{error}") from error
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise _raised(module, error) from error
         raise CatalogError(
             f'flows = "{module}": {error}. Name a module that is installed or lies in {here}, such as "flows".'
         ) from error
     except Exception as error:
-        raise CatalogError(
-            f'flows = "{module}": importing it raised {type(error).__name__}: {error}. Correct the module.'
-        ) from error
+        raise _raised(module, error) from error
     flows = getattr(found, "FLOWS", None)
     if not isinstance(flows, list | tuple):
         raise CatalogError(f'flows = "{module}": the module has no list FLOWS. Write FLOWS = [your_flow] in it.')
@@ -68,6 +75,25 @@ def load(module: str, models: Path | None = None) -> Catalog:
     except (FlowError, ModelUnreadable) as error:
         raise CatalogError(str(error)) from error
     return Catalog(program, Path(folder), shares.follow if shares else lambda: None, _rules(module, found))
+
+
+def _raised(module: str, error: Exception) -> CatalogError:
+    told = format_exception_only(error)[-1].strip().removesuffix(".")
+    place = f"{Path(error.filename or '').name}, line {error.lineno}: " if isinstance(error, SyntaxError) else ""
+    return CatalogError(f'flows = "{module}": {place or _line_of(error)}{told}. Correct the module.')
+
+
+def _line_of(error: Exception) -> str:
+    """Where in the shop's own files this comes from, and empty where in none."""
+    for frame, line in reversed(list(walk_tb(error.__traceback__))):
+        file = Path(frame.f_code.co_filename)
+        if (
+            file.is_file()
+            and "site-packages" not in file.parts
+            and not any(file.is_relative_to(each) for each in _NOT_THEIRS)
+        ):
+            return f"{file.name}, line {line}: "
+    return ""
 
 
 def _rules(module: str, found: object) -> Rules:

@@ -14,11 +14,12 @@ from typing import Any, Generic, Literal
 
 from operators.bandits.learning import Learning, Rails, epsilon_greedy, thompson
 from operators.exclusion import Group
-from operators.faults import FlowError
+from operators.faults import FlowError, expect, expect_all, shown
 from operators.limits import Limit, at_most
 from operators.local_time import FRIDAY, MONDAY, SATURDAY, SUNDAY, THURSDAY, TUESDAY, WEDNESDAY, LocalTime, at
 from operators.recommends import Recommend, recommend
 from operators.steps import (
+    A_STEP,
     UNPRINTED,
     UNSAID,
     Arm,
@@ -108,6 +109,8 @@ __all__ = [
     "when",
 ]
 
+_AN_EVENT = "Write on(…) around the kind of event: on(OrderCompleted)."
+
 
 @dataclass(frozen=True)
 class Flow(Generic[E]):
@@ -145,6 +148,9 @@ class Flow(Generic[E]):
     hears_inside: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        expect("the name of a flow", self.name, str, 'Something like "welcome" will do.')
+        expect(f"{self.name}.enter", self.enter, Trigger, _AN_EVENT)
+        expect_all(f"{self.name}.leave", self.leave, Trigger, f"{_AN_EVENT} Write leave=[…] around them.")
         if not issubclass(self.enter.event, self.per):
             raise FlowError(
                 f"{self.name}.per: customers enter with a {self.enter.event.__name__}, "
@@ -155,6 +161,7 @@ class Flow(Generic[E]):
                 f"{self.name}.holdout_percent is {self.holdout_percent:g}, which is not between 0 and 100. "
                 "Something like 10 will do."
             )
+        expect_all(f"{self.name}.steps", self.steps, Step, A_STEP)
         after = check_steps(self.name, tuple(self.steps))
         for old, new in self.renamed.items():
             if new not in after or old in after:
@@ -184,6 +191,9 @@ def shadow(flow: Flow[E]) -> Flow[E]:
 
 def check_flows(flows: Sequence[Flow[Any]]) -> None:
     """Raise `FlowError` when two flows share a name, two groups do, or a trial has nothing to be compared with."""
+    for number, each in enumerate(flows):
+        if not isinstance(each, Flow):
+            raise FlowError(f"FLOWS[{number}] is {shown(each)}. It takes flows, and canary(…) or shadow(…) of them.")
     for fault in faults((flow.name, flow.trial) for flow in flows):
         raise FlowError(fault)
     groups: dict[str, Group] = {}

@@ -30,6 +30,7 @@ from operators.steps import (
 )
 from operators.trials import canary_name, shadow_name
 from operators.walk import every
+from operators.window_reads import unkept
 from operators.windows import Window, check_windows
 from state.events import Event
 
@@ -55,6 +56,7 @@ class Program:
         check_flows(flows)
         check_windows(windows)
         _check_foretold(flows, windows)
+        _check_windows_read(flows, windows)
         self.forecasts = forecasts
         self.schedule = schedule if schedule is not None else Schedule()
         self.canaries = {flow.name: flow for flow in flows if flow.trial and flow.trial.mode == "canary"}
@@ -125,6 +127,15 @@ class Program:
             )
         back = {new: old for old, new in canary.renamed.items() if old in flow.after and new not in flow.after}
         return replace(flow, renamed={**back, **flow.renamed}) if back else flow
+
+
+def _check_windows_read(flows: Iterable[Flow[Any]], windows: Sequence[Window]) -> None:
+    for flow in flows:
+        for function, window in unkept(flow, windows):
+            raise FlowError(
+                f'{flow.name}: {function} reads the window "{window.name}", which nobody keeps. Put it into WINDOWS; '
+                "in a test: simulate(…, windows=[…])."
+            )
 
 
 def _check_foretold(flows: Iterable[Flow[Any]], windows: Sequence[Window]) -> None:

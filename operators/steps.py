@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, get_args, overload
 
 from operators.bandits.learning import Learning
-from operators.faults import FlowError
+from operators.faults import FlowError, expect, expect_all, shown
 from operators.local_time import LocalTime
 from operators.propensity.forecasts import Forecasts
 from operators.recommends import Recommend
@@ -31,6 +31,9 @@ Content = Callable[[E, Customer], Mapping[str, Any]]
 Moment = Callable[[E, Customer], int]
 """A moment of event time, in milliseconds since 1970 as `event.at` is."""
 
+
+A_STEP = "Steps are what send(…), wait(…), split(…) and their like return."
+IN_TIME = "Write minutes(…), hours(…) or days(…)."
 
 UNSAID: Mapping[str, Any] = {"unsaid": True}
 """Of fields that came later: while unset they are no part of a flow's printed form, so its version stays."""
@@ -53,6 +56,8 @@ def days(n: float) -> timedelta:
 
 def named(function: Callable[..., Any], place: str) -> str:
     """The name under which `explain`, metrics and tests know a function; lambdas have none."""
+    if not callable(function):
+        raise FlowError(f"{place} is {shown(function)}. Name a function of event and customer.")
     name: str = getattr(function, "__name__", "")
     if not name or name == "<lambda>":
         raise FlowError(
@@ -106,18 +111,26 @@ class Template(Generic[E_contra]):
     recommends: Recommend | None = field(default=None, metadata=UNSAID)
 
     def __post_init__(self) -> None:
-        named(self.content, f'template "{self.name}".content')
+        place = f'template "{self.name}"'
+        for field_name, value, choices in (
+            ("channel", self.channel, get_args(Channel)),
+            ("kind", self.kind, get_args(Kind)),
+        ):
+            if value not in choices:
+                raise FlowError(f"{place}.{field_name} is {shown(value)}. There are {', '.join(choices)}.")
+        expect(f"{place}.within", self.within, timedelta, IN_TIME)
+        named(self.content, f"{place}.content")
         if callable(self.to):
-            named(self.to, f'template "{self.name}".to')
+            named(self.to, f"{place}.to")
         if bool(self.to) != (self.channel == "webhook"):
             raise FlowError(
-                f'template "{self.name}".to: a webhook goes to an endpoint by its name in [webhook] endpoints, or to '
+                f"{place}.to: a webhook goes to an endpoint by its name in [webhook] endpoints, or to "
                 "the web address that a function of event and customer returns. Name one of the two."
                 if self.channel == "webhook"
-                else f'template "{self.name}".to: {self.channel} goes to the customer. Leave it out.'
+                else f"{place}.to: {self.channel} goes to the customer. Leave it out."
             )
         if self.within <= timedelta(0):
-            raise FlowError(f'template "{self.name}".within must be longer than nothing, got {self.within}.')
+            raise FlowError(f"{place}.within must be longer than nothing, got {self.within}.")
 
     @cached_property
     def within_ms(self) -> int:
@@ -133,6 +146,8 @@ class Trigger(Generic[E_co]):
 
 
 def on(event: type[E], where: Condition[E] | None = None) -> Trigger[E]:
+    if not (isinstance(event, type) and issubclass(event, Event)):
+        raise FlowError(f"on(…): {shown(event)} is no kind of event. Name a class of them: on(OrderCompleted).")
     if where is not None:
         name = named(where, f"on({event.__name__}, where=…)")
         if isinstance(where, Foretold):
@@ -155,6 +170,8 @@ class Send(Step[E_contra]):
     otherwise: tuple[Template[E_contra], ...] = field(default=(), metadata=UNSAID)
 
     def __post_init__(self) -> None:
+        expect("send(…)", self.template, Template, "Name a Template.")
+        expect_all(f"send({self.template.name}, otherwise=…)", self.otherwise, Template, "Name a Template.")
         names = [each.name for each in (self.template, *self.otherwise)]
         if len(set(names)) < len(names):
             raise FlowError(
@@ -265,19 +282,27 @@ def wait_until(
 
 def wait_for(name: str, event: Trigger[Event], *, within: timedelta, or_else: Sequence[Step[E]] = ()) -> Step[E]:
     """Rest until the event comes; when it has not come `within`, take the steps of `or_else` first."""
+    expect(f'wait_for("{name}", …)', event, Trigger, "Write on(…) around the kind of event.")
     return Wait(name, within, until=event, or_else=tuple(or_else))
 
 
 def when(condition: Condition[E], *steps: Step[E]) -> tuple[Condition[E], tuple[Step[E], ...]]:
     named(condition, "when(…)")
+    expect_all(f"when({named(condition, 'when(…)')}, …)", steps, Step, A_STEP)
     return condition, steps
 
 
 def split(*cases: tuple[Condition[E], tuple[Step[E], ...]], otherwise: Sequence[Step[E]] = ()) -> Step[E]:
+    for case in cases:
+        if not isinstance(case, tuple):
+            raise FlowError(f"split(…): {shown(case)} is no case. Write each as when(condition, send(…)).")
+    expect_all("split(…, otherwise=…)", otherwise, Step, A_STEP)
     return Split(cases, tuple(otherwise))
 
 
 def arm(name: str, percent: float, *steps: Step[E]) -> Arm[E]:
+    expect(f'arm("{name}", …)', percent, (int, float), "Write its share in percent, before the steps.")
+    expect_all(f'arm("{name}", …)', steps, Step, A_STEP)
     return Arm(name, percent, steps)
 
 

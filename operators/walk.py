@@ -8,8 +8,8 @@ from typing import Any
 
 from operators.bandits.learning import CONDITIONS_MAX
 from operators.experiments import check_name
-from operators.faults import FlowError
-from operators.steps import Choose, Experiment, Leave, Send, Split, Step, Wait, named
+from operators.faults import FlowError, expect
+from operators.steps import A_STEP, IN_TIME, Choose, Experiment, Leave, Send, Split, Step, Wait, named
 
 Steps = tuple[Step[Any], ...]
 
@@ -25,8 +25,10 @@ def check_steps(name: str, steps: Steps) -> dict[str, tuple[Wait[Any], Steps]]:
             )
         if not wait.name:
             raise FlowError(f"{path}: a wait needs a name. Customers are parked by it.")
+        expect(f'{path}: how long wait "{wait.name}" lasts', wait.at_most, timedelta, IN_TIME)
         if wait.at_most <= timedelta(0):
-            raise FlowError(f'{path}: wait "{wait.name}" must last longer than nothing, got {wait.at_most}.')
+            limit = " Write at_most=days(…)." if wait.moment is not None else ""
+            raise FlowError(f'{path}: wait "{wait.name}" must last longer than nothing, got {wait.at_most}.{limit}')
         if not rest and not wait.or_else:
             raise FlowError(f'{path}: nothing follows wait "{wait.name}". Add a step after it, or remove it.')
         after[wait.name] = wait, rest
@@ -37,6 +39,7 @@ def walk(path: str, steps: Steps, tail: Steps = ()) -> Iterator[tuple[str, Wait[
     """Every wait in `steps`, with where it is and the steps that follow it."""
     for i, step in enumerate(steps):
         here, rest = f"{path}[{i}]", steps[i + 1 :] + tail
+        expect(here, step, Step, A_STEP)
         match step:
             case Wait():
                 yield here, step, rest

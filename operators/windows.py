@@ -20,12 +20,12 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from operators.faults import FlowError
+from operators.faults import FlowError, expect, shown
 from operators.keep import Keep, Seen
 from operators.keeps import count, distinct, last, max_of, min_of, sum_of, sum_of_money
 from operators.panes import Sliding, Tumbling
 from operators.sessions import Session
-from operators.steps import hours
+from operators.steps import IN_TIME, hours
 from operators.window import Window, report
 from state.customer import Customer
 from state.events import Event
@@ -72,6 +72,7 @@ def sliding(
 
     `grace` is an hour by default, or `over` where that is shorter.  Raises `FlowError`.
     """
+    _check_kinds(name, on, keep, over=over)
     return Sliding(name, on, where, keep, min(GRACE, over) if grace is None else grace, over=over, each=each)
 
 
@@ -90,6 +91,7 @@ def tumbling(
     Periods follow one another without end from Monday, 1970-01-05 00:00 UTC: `days(7)` are calendar weeks, `days(1)`
     days in UTC.  `grace` is an hour by default, or `every` where that is shorter.  Raises `FlowError`.
     """
+    _check_kinds(name, on, keep, every=every)
     return Tumbling(name, on, where, keep, min(GRACE, every) if grace is None else grace, every=every, back=back)
 
 
@@ -106,7 +108,17 @@ def session(
 
     `grace` is an hour by default, or `gap` where that is shorter.  Raises `FlowError`.
     """
+    _check_kinds(name, on, keep, gap=gap)
     return Session(name, on, where, keep, min(GRACE, gap) if grace is None else grace, gap=gap)
+
+
+def _check_kinds(name: str, on: object, keep: object, **times: object) -> None:
+    place = f'window "{name}"'
+    if not (isinstance(on, type) and issubclass(on, Event)):
+        raise FlowError(f"{place}: on is {shown(on)}, no kind of event. Name a class of them, such as ProductViewed.")
+    expect(f"{place}: keep", keep, Keep, "Write what to keep of them, such as count().")
+    for argument, time in times.items():
+        expect(f"{place}: {argument}", time, timedelta, IN_TIME)
 
 
 def fold(windows: Sequence[Window], customer: Customer, event: Event) -> None:
@@ -135,6 +147,8 @@ def _kinds(kind: type) -> frozenset[type]:
 
 def check_windows(windows: Sequence[object]) -> None:
     """Raise `FlowError` where the list of a deployment's windows cannot be used."""
+    if not isinstance(windows, list | tuple):
+        raise FlowError(f"WINDOWS is {shown(windows)}. Write a list of them, also of one: WINDOWS = [views].")
     names: set[str] = set()
     for window in windows:
         if not isinstance(window, Window):

@@ -140,3 +140,7 @@ def text_files(folder: Path) -> Iterator[Path]:
             yield from text_files(path)
         elif path.suffix not in {".gz", ".png", ".svg", ".pyc"}:
             yield path
+
+
+def test_mypy_sees_the_types_of_every_package_from_where_a_shop_writes_its_flows() -> None:
+    assert [package for package in MAY_IMPORT if not (ROOT / package / "py.typed").is_file()] == []

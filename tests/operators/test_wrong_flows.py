@@ -31,6 +31,7 @@ from operators.flow import (
     when,
 )
 from operators.program import Program
+from operators.windows import check_windows, count, sliding
 from state.carts import CartChanged, CartEvent, CartOrdered
 from state.customer import Customer
 from state.events import OrderCompleted
@@ -88,6 +89,17 @@ def payday(cart: CartChanged, _: Customer) -> int:
     return cart.at
 
 
+changes = sliding("changes", on=CartChanged, over=days(7), keep=count())
+
+
+def how_often(cart: CartChanged, customer: Customer) -> int:
+    return changes.of(customer, cart.at)
+
+
+def changed_often(cart: CartChanged, customer: Customer) -> bool:
+    return any(how_often(cart, customer) > least for least in (3,))
+
+
 hello = Template("hello", content)
 hour, day = wait("hour", hours(1)), wait("day", days(1))
 
@@ -118,6 +130,68 @@ FAULTS: dict[str, tuple[Callable[[], object], str]] = {
     "a wait without a name": (
         lambda: flow(wait("", hours(1)), send(hello)),
         "carts.steps[0]: a wait needs a name. Customers are parked by it.",
+    ),
+    "a wait for a bare number": (
+        lambda: flow(wait("hour", 3), send(hello)),  # type: ignore[arg-type]
+        'carts.steps[0]: how long wait "hour" lasts is 3. Write minutes(…), hours(…) or days(…).',
+    ),
+    "a message by its name": (
+        lambda: send("hello"),  # type: ignore[arg-type]
+        "send(…) is 'hello'. Name a Template.",
+    ),
+    "a message that is not sent": (
+        lambda: flow(hello),
+        'carts.steps[0] is the Template "hello". Steps are what send(…), wait(…), split(…) and their like return.',
+    ),
+    "steps of a case in a list": (
+        lambda: flow(split(when(likes, [send(hello)]))),  # type: ignore[arg-type]
+        "when(likes, …)[0] is a list. Steps are what send(…), wait(…), split(…) and their like return.",
+    ),
+    "a split without when": (
+        lambda: flow(split(likes, otherwise=[send(hello)])),  # type: ignore[arg-type]
+        'split(…): the function "likes" is no case. Write each as when(condition, send(…)).',
+    ),
+    "an event without on": (
+        lambda: Flow("carts", enter=CartChanged, steps=[send(hello)]),  # type: ignore[arg-type]
+        'carts.enter is the class "CartChanged". Write on(…) around the kind of event: on(OrderCompleted).',
+    ),
+    "leaving by one event that is no list": (
+        lambda: flow(send(hello), leave=on(CartOrdered)),
+        "carts.leave is a Trigger, not a list. Write on(…) around the kind of event: on(OrderCompleted). "
+        "Write leave=[…] around them.",
+    ),
+    "an event that is none": (
+        lambda: on("Order Completed"),  # type: ignore[arg-type]
+        "on(…): 'Order Completed' is no kind of event. Name a class of them: on(OrderCompleted).",
+    ),
+    "a moment that is no function": (
+        lambda: wait_until("nine", 9, at_most=days(1)),  # type: ignore[call-overload]
+        'wait_until("nine", …) is 9. Name a function of event and customer.',
+    ),
+    "a kind of message that there is not": (
+        lambda: Template("hello", content, kind="marketng"),  # type: ignore[arg-type]
+        "template \"hello\".kind is 'marketng'. There are marketing, transactional.",
+    ),
+    "a channel that there is not": (
+        lambda: Template("hello", content, channel="mail"),  # type: ignore[arg-type]
+        "template \"hello\".channel is 'mail'. There are email, sms, push, webhook.",
+    ),
+    "what is no flow among the flows": (
+        lambda: check_flows([flow(send(hello)), "others"]),  # type: ignore[list-item]
+        "FLOWS[1] is 'others'. It takes flows, and canary(…) or shadow(…) of them.",
+    ),
+    "a window that nobody keeps": (
+        lambda: Program([flow(split(when(changed_often, send(hello))))]),
+        'carts: changed_often reads the window "changes", which nobody keeps. Put it into WINDOWS; in a test: '
+        "simulate(…, windows=[…]).",
+    ),
+    "a window that stands for all of them": (
+        lambda: check_windows(sliding("carts", on=CartChanged, over=days(7), keep=count())),  # type: ignore[arg-type]
+        'WINDOWS is the Sliding "carts". Write a list of them, also of one: WINDOWS = [views].',
+    ),
+    "a window over a bare number": (
+        lambda: sliding("carts", on=CartChanged, over=7, keep=count()),  # type: ignore[arg-type]
+        'window "carts": over is 7. Write minutes(…), hours(…) or days(…).',
     ),
     "a wait for no time at all": (
         lambda: flow(wait_for("order", on(CartOrdered), within=hours(0)), send(hello)),
@@ -160,7 +234,7 @@ FAULTS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a moment at no time at all": (
         lambda: flow(wait_until("payday", payday, at_most=hours(0)), send(hello)),
-        'carts.steps[0]: wait "payday" must last longer than nothing, got 0:00:00.',
+        'carts.steps[0]: wait "payday" must last longer than nothing, got 0:00:00. Write at_most=days(…).',
     ),
     "a lambda for a content": (
         lambda: Template("hello", lambda _, __: {}),
@@ -207,6 +281,10 @@ def test_a_flow_that_cannot_run_as_written_says_where_and_why_and_what_to_do(fau
     with pytest.raises(FlowError) as raised:
         make()
     assert str(raised.value) == told
+
+
+def test_a_window_that_is_kept_may_be_read() -> None:
+    Program([flow(split(when(changed_often, send(hello))))], [changes])
 
 
 def test_the_same_template_may_be_sent_by_two_flows_and_twice_by_one() -> None:
