@@ -188,7 +188,8 @@ class TracingEngine(Engine):
         where = flow.enter.where
         detail = "the flow is closed" if flow.closed else f"{where.__name__} is false" if where is not None else ""
         reason = "closed" if flow.closed else "condition"
-        self.trace.add("not_entered", flow=flow.name, subject=fact.subject, reason=reason, detail=detail)
+        subject = fact.subject if flow.per is not Event else ""
+        self.trace.add("not_entered", flow=flow.name, subject=subject, reason=reason, detail=detail)
 
     def _enter(self, turn: Turn, flow: Flow[Any], fact: Event) -> None:
         self._entered_count += 1
@@ -222,7 +223,8 @@ class TracingEngine(Engine):
 
     def _wake_passage(self, turn: Turn, passage: Passage) -> None:
         self.trace.at = passage.until
-        found = self._program.by_name[passage.flow].find_wait(passage.wait)
+        flow = self._versions.at(passage.flow, turn.customer.id, passage.wait)
+        found = flow.find_wait(passage.wait) if flow is not None else None
         gone = "" if found else "the flow no longer has this wait: she left"
         self.trace.add("wait_ended", **_passage(passage), name=found[0].name if found else passage.wait, detail=gone)
         super()._wake_passage(turn, passage)

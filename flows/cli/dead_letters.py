@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 import time
 from collections.abc import Iterator
 from typing import Annotated
@@ -49,6 +50,7 @@ def list_(config: Config = None, as_json: Json = False) -> None:
     """What was set aside, and why."""
     settings = settings_of(config)
     audit(settings, "dead-letters list")
+    letter = None
     for letter in letters(settings):
         if as_json:
             print(dead_letters.to_json(letter).decode())
@@ -56,6 +58,8 @@ def list_(config: Config = None, as_json: Json = False) -> None:
             place = f"{letter.topic}/{letter.partition}@{letter.offset}"
             first = letter.error.splitlines()[0] if letter.error else ""
             print(f"{letter.id}  {letter.at}  {letter.reason:<20} {place:<28} {letter.flow or '-':<16} {first[:80]}")
+    if letter is None:
+        print("Nothing was set aside.", file=sys.stderr)
 
 
 @app.command()

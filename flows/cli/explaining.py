@@ -13,8 +13,9 @@ from config import Settings
 from flows.catalog import load
 from flows.cli.history import History, remember
 from flows.cli.identities import note_on, refusals_of
-from flows.cli.options import Config, Json, audit, fail, ids_of, instant, settings_of
+from flows.cli.options import Config, Json, audit, counted, fail, ids_of, instant, there_are
 from flows.cli.progress import Bar
+from flows.cli.reading import existing
 from flows.cli.timeline import Timeline, print_json
 from flows.published_models import FOLDER as MODELS
 from flows.worker_rules import rules_of
@@ -36,10 +37,10 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Why a customer did or did not get a message: events, waits, conditions, guards, decisions, deliveries."""
-    settings = settings_of(config)
+    settings = existing(config)
     program = load(settings.flows, settings.data_dir / MODELS).program
     if flow is not None and flow not in program.by_name:
-        raise fail(f'There is no flow "{flow}". There are {", ".join(sorted(program.by_name))}.', 2)
+        raise fail(f'There is no flow "{flow}". {there_are(program.by_name)}', 2)
     audit(settings, "explain", customer)
     until, after = (instant(at) if at else None), (instant(since) if since else 0)
     with Bar("records") as bar:
@@ -60,9 +61,9 @@ def explain(
     zone = (memory.record.traits.time_zone if memory.record else "") or settings.guards.time_zone
     timeline = Timeline(zone, everything=everything)
     moment = format_instant(until)[:19].replace("T", " ") + "Z" if until else "now"
-    agreement = f"{len(differing)} differences from the store" if differing else "all as in the store"
-    events = sum(entry.what == "event" for entry in entries)
-    timeline.say(f"{customer}, as of {moment}: {events} events, {told} decisions, {agreement}", "bold")
+    agreement = f"{counted(len(differing), 'difference')} from the store" if differing else "all as in the store"
+    events = counted(sum(entry.what == "event" for entry in entries), "event")
+    timeline.say(f"{customer}, as of {moment}: {events}, {counted(told, 'decision')}, {agreement}", "bold")
     for note in notes:
         timeline.say(note.detail, "yellow")
     timeline.print(shown)
@@ -100,7 +101,8 @@ def notes_of(program: Program, history: History, flow: str | None = None) -> Ite
             others[decision.flow, decision.flow_version] += 1
     for (name, version), count in sorted(others.items()):
         now = f"it is {program.versions[name]} now" if name in program.versions else "it is gone now"
-        yield f"{count} decisions were made by version {version} of {name}; {now}, and what is told is by that."
+        made = f"{counted(count, 'decision')} {'was' if count == 1 else 'were'} made"
+        yield f"{made} by version {version} of {name}; {now}, and what is told is by that."
 
 
 def _is_about_her(entry: Entry) -> bool:

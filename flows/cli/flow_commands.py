@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from flows.catalog import load
-from flows.cli.options import Config, fail, settings_of
+from flows.cli.options import Config, fail, settings_of, there_are
 from flows.cli.resting import resting
 from flows.worker_stops import stop_flows, stopped_flows
 from operators.draw import mermaid, told
@@ -25,7 +26,7 @@ def flows(
     svg_file: Annotated[
         Path | None, typer.Option("--svg", metavar="FILE", help="Draw it as a picture; - is standard output.")
     ] = None,
-    live: Annotated[bool, typer.Option("--live", help="With --svg: how many rest at each wait now.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Also how many rest at each wait now.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop it; running workers hear of it within a second.")] = False,
     start: Annotated[bool, typer.Option("--start", help="Start it again.")] = False,
 ) -> None:
@@ -34,7 +35,7 @@ def flows(
     program = load(settings.flows).program
     known = program.by_any_name
     if name is not None and name not in known:
-        raise fail(f'There is no flow "{name}". There are {", ".join(sorted(known))}.', 2)
+        raise fail(f'There is no flow "{name}". {there_are(known)}', 2)
     stopped = stopped_flows(settings.data_dir)
     if stop or start:
         if name is None or (stop and start):
@@ -55,8 +56,14 @@ def flows(
             print(mermaid(known[each]))
         else:
             print(told(known[each], program.version_of(known[each])))
+            if live:
+                print(f"  inside now: {_inside(resting(settings, known[each]))}")
             if each in stopped:
                 print("  stopped; start it again with --start")
+
+
+def _inside(resting: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} at {wait}" for wait, count in resting.items() if count) or "nobody"
 
 
 def _meanwhile(name: str, flow: Flow[Any]) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -56,6 +57,17 @@ def audit(settings: Settings, command: str, subject: str = "") -> None:
     descriptor = os.open(settings.data_dir / "audit.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "a") as out:
         out.write(json.dumps(line) + "\n")
+
+
+def there_are(names: Iterable[str]) -> str:
+    """The names that somebody could have meant."""
+    known = sorted(names)
+    return f"There {'is' if len(known) == 1 else 'are'} {', '.join(known) or 'none'}."
+
+
+def counted(count: int, what: str) -> str:
+    """`1 event`, `2 events`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def fail(text: str, code: int = 1) -> typer.Exit:

@@ -175,9 +175,13 @@ def decisions(
             shards = range(settings.shards)
             found = (raw for number in shards for raw in open_shard(number).all_decisions(after))
         rows = [decided.from_json(raw) for raw in found]
-    for row in sorted(rows, key=lambda row: (row.at, row.decision_id)):
-        if flow is None or row.flow == flow:
-            sys.stdout.write((decided.to_json(row).decode() if as_json else _line(row)) + "\n")
+    asked_for = [row for row in rows if flow is None or row.flow == flow]
+    for row in sorted(asked_for, key=lambda row: (row.at, row.decision_id)):
+        sys.stdout.write((decided.to_json(row).decode() if as_json else _line(row)) + "\n")
+    if not asked_for:
+        limits = (("about", customer), ("by", flow), ("since", since))
+        about = [f" {word} {value}" for word, value in limits if value]
+        print(f"There is no decision{''.join(about)}.", file=sys.stderr)
 
 
 def _decisions_of(settings: Settings, customer: str, after: int, open_shard: Any) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from config.faults import Unfit
 from config.values import duration_ms
 from flows.catalog import load as load_catalog
 from flows.cli.comparing import replay_both
-from flows.cli.options import Config, Json, settings_of
+from flows.cli.options import Config, Json, counted, settings_of
 from flows.cli.progress import Bar
 from flows.cli_replay import BATCH_SIZE, Replay, secret_for
 from flows.cli_replay import replay as play
@@ -43,7 +43,7 @@ def replay(
     try:
         ahead = 0 if play_out.strip() in ("0", "0d") else duration_ms(play_out)
     except Unfit as error:
-        raise typer.BadParameter(str(error), param_hint="--play-out") from None
+        raise typer.BadParameter(f"{play_out}, {error}", param_hint="--play-out") from None
     configured = config is not None or Path("impuls.toml").is_file() or "IMPULS_CONFIG" in os.environ
     load_catalog(settings.flows, models)
     plan = Replay(
@@ -63,7 +63,9 @@ def replay(
     with Bar("events") as bar:
         played = play(plan, bar.at)
     print(
-        f"{played.events} events, {played.decisions} decisions, {played.dead_letters} dead letters: "
+        f"{played.events} events, {played.decisions} decisions, {counted(played.dead_letters, 'dead letter')}: "
         f"{out / 'decisions.jsonl'}",
         file=sys.stderr,
     )
+    if played.dead_letters:
+        print(f"What was set aside, and why: {out / 'dead-letters.jsonl'}", file=sys.stderr)

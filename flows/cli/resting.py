@@ -16,6 +16,8 @@ from operators.flow import Flow
 def resting(settings: Settings, flow: Flow[Any]) -> dict[str, int]:
     """By the present names of its waits; those at a wait that is gone are left out."""
     found: Counter[str] = Counter()
+    if not (settings.data_dir / "identity.json").exists():
+        return {}  # no worker has run here yet
     for (name, wait), count in parked(settings).items():
         there = flow.find_wait(wait) if name == flow.name else None
         if there is not None:

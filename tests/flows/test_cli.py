@@ -78,6 +78,11 @@ def test_a_customer_is_shown_with_all_that_is_known_of_her(shop: Deployment) -> 
     assert counted == {("welcome", "email", "marketing"), ("abandoned_cart", "email", "marketing")}
 
 
+def test_where_there_is_nothing_to_list_that_is_said(shop: Deployment) -> None:
+    ended = shop.impuls("decisions", "--customer", "nobody", "--flow", "welcome")
+    assert (ended.code, ended.out, ended.err) == (0, "", "There is no decision about nobody by welcome.\n")
+
+
 def test_whoever_is_not_known_is_told_so(shop: Deployment) -> None:
     ended = shop.impuls("customer", "nobody")
     assert (ended.code, ended.out) == (1, "")
@@ -184,7 +189,7 @@ def test_the_effective_configuration_is_shown_without_secrets() -> None:
 
 
 def test_looking_where_nothing_ran_makes_nothing(tmp_path: Path) -> None:
-    for command in (("customer", "anna"), ("decisions",), ("status",)):
+    for command in (("customer", "anna"), ("explain", "anna"), ("decisions",), ("status",)):
         ended = impuls(*command, IMPULS_DATA_DIR=str(tmp_path / "none"), IMPULS_SECRET_FILE=str(tmp_path / "s"))
         assert ended.code == 1
         assert "no worker has run here yet" in ended.err

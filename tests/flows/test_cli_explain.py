@@ -386,6 +386,8 @@ def test_a_flow_is_drawn_with_those_who_rest_in_it(shop: Shop) -> None:
     assert "1 inside now" in drawn
     assert "for_long" in drawn
     assert "inside now" not in shop.ask("flows", "patient", "--svg", "-").out
+    assert "  inside now: 1 at for_long\n" in shop.ask("flows", "patient", "--live").out
+    assert "inside now" not in shop.ask("flows", "patient").out
 
 
 def test_a_stranger_has_no_story(shop: Shop) -> None:

@@ -190,7 +190,8 @@ def test_a_giant_line_is_set_aside_and_the_next_is_read(tmp_path: Path) -> None:
     assert ended.code == 0, ended.err
     [letter] = (tmp_path / "out" / "dead-letters.jsonl").read_text().splitlines()
     assert '"too_large"' in letter
-    assert "3 events" in ended.err
+    assert "3 events, 0 decisions, 1 dead letter: " in ended.err
+    assert str(tmp_path / "out" / "dead-letters.jsonl") in ended.err
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -16,6 +16,7 @@ from operators.flow import (
     Flow,
     Template,
     arm,
+    canary,
     days,
     experiment,
     hours,
@@ -151,6 +152,7 @@ def test_a_false_condition_at_the_door_is_the_cause_of_not_entering() -> None:
     asked, stayed_out = entries[-2:]
     assert (asked.what, asked.name, asked.value) == ("condition", "is_a_shoe", False)
     assert (stayed_out.what, stayed_out.reason, stayed_out.detail) == ("not_entered", "condition", "is_a_shoe is false")
+    assert stayed_out.subject == "", "her passage through it is one, whatever she looks at"
 
 
 def test_an_event_that_was_waited_for_is_told_before_what_follows_from_it() -> None:
@@ -166,6 +168,14 @@ def test_code_that_fails_is_told_with_where_it_failed() -> None:
     assert whats(entries, "broken") == ["entered", "parked", "wait_ended", "condition", "flow_error"]
     assert "in breaks" in entries[-1].detail
     assert "secret" not in entries[-1].detail
+
+
+def test_a_wait_that_only_a_canary_has_is_no_wait_that_is_gone() -> None:
+    present = Flow("helped", enter=on(ProductViewed), steps=[wait("a_day", days(1)), send(nudge)])
+    tried = Flow("helped", enter=on(ProductViewed), steps=[wait("an_hour", hours(1)), send(nudge)])
+    entries = simulate(present, canary(tried, percent=100)).at(hours(0), ProductViewed(product_id="p")).timeline()
+    [ended] = [entry for entry in entries if entry.what == "wait_ended"]
+    assert (ended.name, ended.detail) == ("an_hour", "")
 
 
 def test_a_closed_flow_takes_nobody_in_and_says_so() -> None:
