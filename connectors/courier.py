@@ -38,6 +38,7 @@ COMMIT_SECONDS = 0.5
 FINISH_SECONDS = 10.0
 UNSENT_MAX = 10_000
 BUSY_SECONDS = 5.0
+UNWRITTEN_MAX, UNWRITTEN_EVERY = 1_000, 1_000
 MAY_HAVE_ARRIVED = ("accepted", "unknown")
 
 DELIVERED = Counter("impuls_deliveries", "Attempts, by what came of them", ["provider", "result"])
@@ -51,6 +52,7 @@ ACCEPTED = Histogram(
 Chooser = Callable[[Message, Wanted], Awaitable[Sequence[Mapping[str, Any]] | None]]
 """Gives the products that a message shows, each as its template takes it; None where they are too few."""
 
+_unwritten: dict[tuple[str, str], int] = {}  # how often a template could not be written, and why
 _message = msgspec.json.Decoder(Message)
 _encode = msgspec.json.Encoder().encode
 
@@ -366,7 +368,7 @@ class Courier:
 
 async def _deliver(provider: Provider, message: Message) -> Answer:
     try:
-        return await provider.deliver(message)
+        answer = await provider.deliver(message)
     except Exception as error:
         # Where it was raised, and not its text, which may say to whom the message goes.
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -380,3 +382,16 @@ async def _deliver(provider: Provider, message: Message) -> Answer:
             },
         )
         return Answer("unknown", type(error).__name__)
+    if answer.result == "no_content":
+        _tell_unwritten(message.template, answer.detail)
+    return answer
+
+
+def _tell_unwritten(template: str, detail: str) -> None:
+    """A template that cannot be filled in silences its message for everybody: log that at the first, then seldom."""
+    if len(_unwritten) >= UNWRITTEN_MAX:
+        _unwritten.clear()
+    times = _unwritten.get((template, detail), 0)
+    if times % UNWRITTEN_EVERY == 0:
+        log.error("a message could not be written", extra={"template": template, "error": detail})
+    _unwritten[template, detail] = times + 1

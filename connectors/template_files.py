@@ -188,7 +188,9 @@ class _Rooms:
                 if name is None:
                     raise _Unfit(Fault(str(place), "it includes a file by a name that is worked out", "Name the file."))
                 environment.get_template(name)
-            return environment.from_string(source)
+            # With the file's name, so that what goes wrong when it is rendered can be told with its place.
+            code = environment.compile(source, filename=str(place))
+            return Template.from_code(environment, code, environment.make_globals(None))
         except TemplateSyntaxError as error:
             raise _Unfit(_syntax(Path(error.filename) if error.filename else place, error)) from error
         except TemplateNotFound as error:
@@ -279,7 +281,7 @@ def _check_links(place: Path, html: str) -> None:
 
 
 def _syntax(place: Path, error: TemplateSyntaxError) -> Fault:
-    return Fault(f"{place}, line {error.lineno}", str(error.message), "Correct the expression.")
+    return Fault(f"{place}, line {error.lineno}", str(error.message).removesuffix("."), "Correct the expression.")
 
 
 def _not_shared(place: Path, name: str, folder: Path) -> Fault:

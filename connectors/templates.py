@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any, NamedTuple
 
 from babel import Locale
@@ -148,17 +149,24 @@ def _run(template: Template, given: Mapping[str, Any], formats: Locale) -> str:
             if size > spending.chars_max:
                 raise RenderError("it makes more text than a template may")
             made.append(piece)
-    except RenderError:
-        raise
-    except UndefinedError as error:
-        raise RenderError(str(error)) from error
+    except (RenderError, UndefinedError) as error:
+        raise RenderError(f"{_place(error)}{error}") from error
     except SecurityError as error:
-        raise RenderError("it calls what a template must not") from error
+        raise RenderError(f"{_place(error)}it calls what a template must not") from error
     except Exception as error:  # whatever a template's own expressions raise
-        raise RenderError(f"it raised {type(error).__name__}") from error
+        raise RenderError(f"{_place(error)}it raised {type(error).__name__}") from error
     finally:
         budget.reset(token)
     return "".join(made)
+
+
+def _place(error: Exception) -> str:
+    """The file and line it happened in; of MJML the file alone, since its lines are those of what was made of it."""
+    for frame, line in reversed(list(walk_tb(error.__traceback__))):
+        file = Path(frame.f_code.co_filename)
+        if file.suffix in (".txt", ".html", ".mjml"):
+            return f"{file.parent.name}/{file.name}{'' if file.suffix == '.mjml' else f', line {line}'}: "
+    return ""
 
 
 def _plain(text: str) -> str:

@@ -34,9 +34,17 @@ from state.decode import Decoder, Rejected
 from state.events import Event, ProductChanged
 from state.ids import Ids
 from state.instants import format_instant, parse_instant
+from state.messages import Message
 from state.passages import NEVER
 
 START = parse_instant("2026-01-05T12:00:00Z")  # a Monday noon
+_TYPES = {
+    "identify": "Identified(first_name=…, traits={…})",
+    "page": "Paged(name=…)",
+    "screen": "Screened(name=…)",
+    "group": "Grouped(group_id=…)",
+    "alias": "Aliased(previous_id=…)",
+}
 _CHANNELS = ("email", "sms", "push", "webhook")
 
 
@@ -109,6 +117,10 @@ class Simulation:
     def decisions(self, until: timedelta = timedelta(days=400)) -> list[Decision]:
         return self._play(until)[0].decisions
 
+    def messages(self, until: timedelta = timedelta(days=400)) -> list[Message]:
+        """What couriers would be handed, with what the templates are filled in with."""
+        return self._run(self._engine(NeverStops(), sends=True), until)[0].messages
+
     def shadowed(self, until: timedelta = timedelta(days=400)) -> list[Decision]:
         """What versions in the shadow would have decided."""
         return self._play(until)[0].shadowed
@@ -151,9 +163,9 @@ class Simulation:
         engine.wake(customer, self.start + round(until.total_seconds() * 1000) + 1, NEVER, effects)
         return effects, customer
 
-    def _engine(self, breaker: Breaker) -> Engine:
+    def _engine(self, breaker: Breaker, *, sends: bool = False) -> Engine:
         program = Program(self.flows, self.windows, forecasts=self.forecasts, schedule=self.schedule)
-        return Engine(program, self.rules, Ids(b"simulation"), breaker=breaker, clock="replay", sends=False)
+        return Engine(program, self.rules, Ids(b"simulation"), breaker=breaker, clock="replay", sends=sends)
 
     def _customer(self) -> Customer:
         customer = Customer(id=self.customer_id, traits=msgspec.structs.replace(self.traits))
@@ -169,8 +181,12 @@ def happening(name: str, /, **properties: Any) -> Event:
     """An event as the shop's tracker sends it, read by the same decoder as in production.
 
     `happening("Product Added", product_id="p1", price=19.99, cart_id="k1")`.  Raises `ValueError` where the
-    decoder would set it aside.
+    decoder would set it aside.  What is no `track` is made by its class: `Identified(traits={"size": "M"})`.
     """
+    if name in _TYPES:
+        raise ValueError(
+            f'"{name}" is a type of message, not the name of an event. Make it by its class: {_TYPES[name]}'
+        )
     wire = {"type": "track", "event": name, "timestamp": format_instant(START), "properties": properties}
     return decoded(wire, START)
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -31,13 +31,14 @@ from config.knobs import knobs
 from config.settings import Guards, Send
 from config.times import time_zone
 from config.values import duration_ms
+from flows.cli.options import there_are
 from flows.worker_rules import rules_from
 from operators.flow import Flow
 from operators.guards import Rules
 from operators.program import Program
 from operators.simulate import START, Simulation, decoded
 from state.customer import Traits
-from state.decisions import Decision
+from state.decisions import Decision, Outcome, Reason
 from state.instants import format_instant, parse_instant
 
 PLAY_OUT = timedelta(days=400)
@@ -46,6 +47,11 @@ _TOP = ("start", "play_out", "beside", "currency", "customer", "rules", "events"
 _TRAITS = ("email", "phone", "first_name", "last_name", "locale", "time_zone")
 _EXPECTED = ("at", "message", "outcome", "reason", "until")
 _NO_LIMITS = {"marketing_cap": "none", "quiet_hours": "none", "time_zone": "UTC", "min_gap": "none"}
+_ON_THE_WIRE = (
+    *("type", "event", "properties", "traits", "context", "name", "category", "messageId", "anonymousId", "groupId"),
+    *("previousId", "integrations", "channel", "version"),
+)
+_INSTANT = 'Something like "2026-01-05T12:00:00Z" will do.'
 _IN_TIME = 'Something like "90 minutes", or a time like "2026-01-05T12:00:00Z", will do.'
 
 
@@ -125,7 +131,7 @@ class _Reading:
             self._fault(
                 f"beside[{place - 1}]" if place else "NAME",
                 f'is "{name}", and there is no such flow',
-                f"There are {', '.join(sorted(self.program.by_name))}.",
+                there_are(self.program.by_name),
             )
         return self.program.by_name.get(name)
 
@@ -168,6 +174,7 @@ class _Reading:
             return simulation
         after = self._after(f"{place}.at", table["at"])
         rest = {name: value for name, value in table.items() if name != "at"}
+        self._known(place, rest, _ON_THE_WIRE)
         if "type" not in rest and "event" not in rest:
             way_out = 'Write event = "Product Added", or type = "identify" with traits.'
             self._fault(place, "names neither an event nor a type", way_out)
@@ -187,6 +194,11 @@ class _Reading:
         place = f"expect[{number}]"
         self._known(place, table, _EXPECTED)
         wanted: dict[str, Any] = {"outcome": "send", **table}
+        told = {"message": self.program.templates, "outcome": get_args(Outcome), "reason": get_args(Reason)}
+        for name, known in told.items():
+            if name in wanted and wanted[name] not in known:
+                fact = f'is "{wanted[name]}", which is no {name} of a decision'
+                self._fault(f"{place}.{name}", fact, _near(str(wanted[name]), known))
         for name in ("at", "until"):
             if name in wanted:
                 wanted[name] = format_instant(self.start + self._after(f"{place}.{name}", wanted[name]))
@@ -219,7 +231,8 @@ class _Reading:
                 return parse_instant(value)
         except ValueError:
             pass
-        self._fault(place, f'is "{value}", which is no time with a zone', _IN_TIME)
+        way_out = _INSTANT if place == "start" else _IN_TIME
+        self._fault(place, f'is "{value}", which is no time with a zone', way_out)
         return otherwise
 
     def _fitting(self, place: str, kind: Any, value: object) -> Any:
@@ -254,12 +267,16 @@ class _Reading:
         names = list(known)
         for name in table:
             if name not in names:
-                near = get_close_matches(name, names, 1)
-                way_out = f"Did you mean {near[0]}?" if near else f"There are {', '.join(names)}."
-                self._fault(f"{place}.{name}" if place else name, "is nothing a scenario knows", way_out)
+                self._fault(f"{place}.{name}" if place else name, "is nothing a scenario knows", _near(name, names))
 
     def _fault(self, place: str, fact: str, way_out: str) -> None:
         self.faults.append(Fault(f"{self.path}: {place}", fact, way_out))
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    names = [each for each in known if each]
+    near = get_close_matches(name, names, 1)
+    return f"Did you mean {near[0]}?" if near else f"There are {', '.join(names)}."
 
 
 def _wish(wanted: Mapping[str, Any] | None) -> str:

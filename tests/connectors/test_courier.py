@@ -99,6 +99,18 @@ def test_a_provider_that_raises_is_an_unknown_outcome_and_nobody_reads_the_addre
     assert not [record for record in caplog.records if "example.com" in repr(record.__dict__)]
 
 
+def test_a_template_that_cannot_be_filled_in_is_told_in_the_log_once(
+    shop: Shop, book: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def does(_: Message) -> Answer:
+        return Answer("no_content", "told_once/body.txt, line 1: 'name' is undefined")
+
+    shop.wants(*(message(number) for number in range(1, 5)))
+    run(shop, Post(book, does))
+    [told] = [record for record in caplog.records if record.message == "a message could not be written"]
+    assert "told_once/body.txt, line 1" in told.__dict__["error"]
+
+
 def test_a_message_that_waited_too_long_is_the_shards_to_judge_again(shop: Shop, book: Path) -> None:
     shop.wants(message(1, fresh_until=round(time.time() * 1000) - 1), message(2))
     run(shop, Post(book, accepts))

@@ -35,6 +35,9 @@ def write(tmp_path: Path) -> Write:
     return put
 
 
+MJML = "<mjml><mj-body><mj-section><mj-column><mj-text>Hello</mj-text></mj-column></mj-section></mj-body></mjml>"
+
+
 def render(folder: Path, content: dict[str, Any] | None = None, locale: str = "") -> Rendered:
     return Templates.load(folder).render("note", content or {}, locale)
 
@@ -316,6 +319,24 @@ def test_a_message_whose_template_is_not_there_is_not_rendered(write: Write) -> 
 def test_a_mail_that_says_nothing_is_not_sent(write: Write, own: dict[str, str]) -> None:
     with pytest.raises(RenderError):
         render(write(**own), {"x": " "})
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"subject": "Hello {{ nam }}"}, "note/subject.txt, line 1: 'nam' is undefined"),
+        ({"text": "Dear {{ name }},\n\nof {{ none }}"}, "note/body.txt, line 3: it prints something that is neither"),
+        ({"html": "<p>\n{% for a in name.b %}\n{% endfor %}</p>"}, "note/body.html, line 2: 'str object' has no attri"),
+        ({"mjml": MJML.replace("Hello", "{{ nam }}")}, "note/body.mjml: 'nam' is undefined"),
+        ({"text": "{{ name\n/ 2 }}"}, "note/body.txt, line 1: it uses / on something else than two numbers"),
+        ({"text": "\n{% include 'foot.txt' %}"}, "_shared/foot.txt, line 2: 'shop_nam' is undefined"),
+    ],
+)
+def test_what_cannot_be_written_is_told_with_its_file_and_line(write: Write, files: dict[str, str], told: str) -> None:
+    folder = write({"_shared/foot.txt": "Yours,\n{{ shop_nam }}"}, **files)
+    with pytest.raises(RenderError) as raised:
+        render(folder, {"name": "Anna", "none": None})
+    assert str(raised.value).startswith(told)
 
 
 # -- what is found out at the start

@@ -81,7 +81,9 @@ def test_all_that_is_wrong_with_a_scenario_is_said_at_once(tmp_path: Path) -> No
         '[[events]]\nevent = "Product Added"\n'
         '[[events]]\nat = "1h"\nevent = "Product Added"\nproperties = { price = 5 }\n'
         '[[events]]\nat = "2025-01-01T00:00:00Z"\nproperties = {}\n'
+        '[[events]]\nat = "1h"\nevent = "Order Completed"\npropertis = {}\n'
         '[[expect]]\nmesage = "x"\n'
+        '[[expect]]\nmessage = "cart_remindr"\noutcome = "sent"\nreason = "tired"\n'
     )
     ended = asked("simulate", "abandoned_cart", scenario(tmp_path, text))
     assert ended.code == 2
@@ -99,7 +101,11 @@ def test_all_that_is_wrong_with_a_scenario_is_said_at_once(tmp_path: Path) -> No
         "events[1]",
         "events[2].at",
         "events[2]",
+        "events[3].propertis",
         "expect[0].mesage",
+        "expect[1].message",
+        "expect[1].outcome",
+        "expect[1].reason",
     ]
     assert "Did you mean quiet_hours?" in ended.err
     assert 'Did you mean "Europe/Warsaw"?' in ended.err
@@ -118,6 +124,58 @@ def test_a_flow_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -
     ended = asked("simulate", "abandoned_carts", scenario(tmp_path, f'[[events]]\nat = "0"\n{CART}'))
     assert ended.code == 2
     assert "There are abandoned_cart" in ended.err
+
+
+SHOP = """\
+from operators.flow import Flow, Template, on, send
+from state.events import ProductViewed
+
+def content(view, customer):
+    return {"first_name": customer.first_name, "category": view.category}
+
+FLOWS = [Flow("looked", enter=on(ProductViewed), steps=[send(Template("hello", content))])]
+"""
+VIEW = '[customer]\nfirst_name = "Anna"\n[[events]]\nat = "0"\nevent = "Product Viewed"\n'
+
+
+def shop(folder: Path, body: str) -> Path:
+    """A shop of its own, and a scenario in which somebody looks at shoes."""
+    (folder / "shop.py").write_text(SHOP)
+    (folder / "impuls.toml").write_text('flows = "shop"\n')
+    (folder / "templates" / "hello").mkdir(parents=True)
+    (folder / "templates" / "hello" / "subject.txt").write_text("More {{ category }}")
+    (folder / "templates" / "hello" / "body.txt").write_text(body)
+    return scenario(folder, f'{VIEW}properties = {{ product_id = "p1", category = "shoes" }}\n')
+
+
+def test_what_a_message_would_say_is_shown(tmp_path: Path) -> None:
+    play = shop(tmp_path, "Dear {{ first_name }},\n\nlook at {{ shop_url }}.")
+    ended = asked("simulate", "looked", play, "--texts", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    assert ended.out.endswith("\nhello, 12:00\nMore shoes\nDear Anna,\n\nlook at http://127.0.0.1:8000.\n")
+    assert "More shoes" not in asked("simulate", "looked", play, cwd=tmp_path).out
+
+
+def test_a_template_that_does_not_go_with_its_content_fails_the_scenario(tmp_path: Path) -> None:
+    ended = asked("simulate", "looked", shop(tmp_path, "Dear {{ first_nam }}"), cwd=tmp_path)
+    assert ended.code == 1
+    assert ended.err == (
+        "hello cannot be written, so it would be skipped (no_content): hello/body.txt, line 1: 'first_nam' is "
+        "undefined. Correct the file, or the function that makes its content.\n"
+    )
+    assert not (tmp_path / ".local").exists(), "no secret is made for it"
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_being_handed_to_couriers_changes_no_decision(path: Path) -> None:
+    play = read_scenario(path, "abandoned_cart", Program(FLOWS, WINDOWS))
+    sent = [each.message_id for each in play.simulation.decisions(play.play_out) if each.outcome == "send"]
+    assert [each.message_id for each in play.simulation.messages(play.play_out)] == sent
+
+
+def test_what_is_no_event_but_a_type_of_message_is_not_taken_for_one() -> None:
+    with pytest.raises(ValueError, match=r"Identified\(first_name=…, traits=\{…\}\)"):
+        happening("identify", birthday="1990-03-09")
 
 
 def test_engineers_write_events_as_their_tracker_sends_them() -> None:
