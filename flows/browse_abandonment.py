@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from flows import messages
 from flows.windows import QUIET, visit
-from operators.flow import Flow, days, leave, on, send, split, wait, when
-from operators.window import milliseconds
+from operators.flow import Flow, days, leave, milliseconds, on, send, split, wait, when
 from state.customer import Customer
 from state.events import ProductViewed
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from flows import messages
-from operators.flow import Flow, days, on, send, wait_until
-from operators.window import milliseconds
+from operators.flow import Flow, days, milliseconds, on, send, wait_until
 from state.customer import Customer
 from state.orders import ProductOrdered
 

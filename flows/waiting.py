@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from operators.flow import days, minutes
-from operators.window import milliseconds
+from operators.flow import days, milliseconds, minutes
 from state.customer import Customer
 from state.events import ProductEvent
 

@@ -1,6 +1,6 @@
 """A version on trial beside the present one, in numbers: who entered, and what was decided about which message.
 
-Counted from when these two versions met; an edit of either begins anew.
+Counted from when these two versions met in this way: an edit of either begins anew, a canary after a shadow too.
 """
 
 from __future__ import annotations
@@ -52,7 +52,12 @@ class Trials:
         if versions is None:
             return None
         role = next((role for role, known in versions.items() if known == version), None)
-        return None if role is None else ("trial", base_of(flow), *versions.values(), role, *what)
+        return None if role is None else (*self._begins(base_of(flow)), role, *what)
+
+    def _begins(self, name: str) -> Key:
+        """Under a shadow the present version has all customers and beside a canary it has not: no sum says anything."""
+        kind = "trial" if self.modes[name].mode == "canary" else "shadow"
+        return kind, name, *self.versions[name].values()
 
     def seen(self, counts: Mapping[Key, int]) -> dict[str, Any]:
         """By flow: how it is tried, and of both versions what is counted."""
@@ -63,7 +68,7 @@ class Trials:
         found: dict[str, Any] = {
             role: {"version": version, "entered": 0, "decisions": {}} for role, version in versions.items()
         }
-        begins = ("trial", name, *versions.values())
+        begins = self._begins(name)
         for key, count in counts.items():
             if key[:4] != begins or key[4] not in found:
                 continue

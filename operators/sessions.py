@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
-from operators.window import PARTS_MAX, Window, milliseconds
+from operators.steps import milliseconds
+from operators.window import PARTS_MAX, Window
 from state.customer import Customer
 
 V_co = TypeVar("V_co", covariant=True)

@@ -54,6 +54,11 @@ def days(n: float) -> timedelta:
     return timedelta(days=n)
 
 
+def milliseconds(time: timedelta) -> int:
+    """As `event.at` counts: `since=view.at - milliseconds(days(14))`."""
+    return time // timedelta(milliseconds=1)
+
+
 def named(function: Callable[..., Any], place: str) -> str:
     """The name under which `explain`, metrics and tests know a function; lambdas have none."""
     if not callable(function):

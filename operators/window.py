@@ -17,7 +17,7 @@ from zlib import crc32
 from operators.effects import told
 from operators.faults import FlowError
 from operators.keep import Keep
-from operators.steps import named
+from operators.steps import milliseconds, named
 from state.customer import Customer
 from state.events import Event
 
@@ -117,10 +117,6 @@ class Window:
         where = "" if self.where is None else self.where.__name__
         parts = (type(self).__name__, *self.cut(), self.on.__name__, where, self.keep.kind, self.keep.select.__name__)
         return crc32(repr(parts).encode())
-
-
-def milliseconds(time: timedelta) -> int:
-    return time // timedelta(milliseconds=1)
 
 
 def report(window: Window, error: Exception) -> None:

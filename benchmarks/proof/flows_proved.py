@@ -7,8 +7,7 @@ from typing import Any
 
 import flows
 from flows.waiting import SPREAD
-from operators.flow import Flow
-from operators.window import milliseconds
+from operators.flow import Flow, milliseconds
 from tests.flows import oracle
 
 FLOWS: list[Flow[Any]] = [flow for flow in flows.FLOWS if flow.name in (*oracle.FLOWS, *oracle.NEWS)]

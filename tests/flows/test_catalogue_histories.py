@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.waiting import SPREAD
-from operators.window import milliseconds
+from operators.flow import milliseconds
 from tests.flows import histories
 from tests.flows.histories import STEP, Stage, stage, stamped, track
 from tests.flows.oracle import DAY, NEWS, Expected, expected

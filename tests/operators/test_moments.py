@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from operators.draw import mermaid, told
-from operators.flow import Flow, Moment, Template, hours, minutes, on, send, wait, wait_until
+from operators.flow import Flow, Moment, Template, hours, milliseconds, minutes, on, send, wait, wait_until
 from operators.simulate import Simulation, Told, simulate
 from operators.svg import svg
-from operators.window import milliseconds
 from state.customer import Customer
 from state.events import Event, ProductViewed
 

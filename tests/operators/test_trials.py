@@ -327,6 +327,8 @@ def test_nothing_of_a_shadow_leaves_the_store_but_its_numbers(tmp_path: Path) ->
         assert (seen["trial"], seen["present"]["entered"], seen["shadow"]["entered"]) == ("shadow", 5, 5)
         assert seen["shadow"]["decisions"] == {"new": {"send": 5}, "new_2": {"send": 5}}
         assert seen["present"]["decisions"] == {"old": {"send": 5}, "old_2": {"send": 5}}
+        canaried = Trials(Program([OLD, canary(NEW, percent=10)])).seen(shop.shard.tallies.counts)["care"]
+        assert canaried["present"]["entered"] == 0, "what the shadow saw is no part of a canary's numbers"
 
 
 def test_a_shadow_that_is_taken_out_or_promoted_leaves_nobody_behind_and_holds_nothing_up(tmp_path: Path) -> None:
