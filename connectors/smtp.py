@@ -7,6 +7,8 @@ again; what fails between the final dot and the answer is unknown, and nobody ca
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import ssl
 import time
 from collections import deque
@@ -28,7 +30,10 @@ from connectors.answer import Answer
 from connectors.breaker import CircuitBreaker
 from connectors.mail import Mail
 
+log = logging.getLogger("impuls.smtp")
+
 IDLE_SECONDS_MAX = 20.0
+TELL_SECONDS = 10.0  # of a server that comes and goes not oftener than this
 _PERMANENT = ("5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1")  # RFC 3463: of the address, not of us
 _OURS_TO_MEND = (530, 534, 535, 538)  # the server wants us to log in: no fault of this mail
 _GONE = (SMTPServerDisconnected, SMTPTimeoutError, OSError, asyncio.TimeoutError, asyncio.IncompleteReadError)
@@ -48,6 +53,7 @@ class SmtpSender:
         self._slots = asyncio.Semaphore(settings.pool)
         self._circuit = CircuitBreaker(clock, settings.pool)
         self._tls = _tls_context(settings)
+        self._there, self._told_at = True, -math.inf
 
     async def send(self, mail: Mail) -> Answer:
         """Try once.  Never raises for what a server or a network does."""
@@ -67,7 +73,19 @@ class SmtpSender:
                 self._circuit.succeeded()
             else:
                 self._circuit.failed()
+            self._tell(answer, reached)
             return answer, reached
+
+    def _tell(self, answer: Answer, reached: bool) -> None:
+        """Log that the server is gone or back: messages say why for one by one, and nobody looks there first."""
+        if reached == self._there or self._clock() < self._told_at + TELL_SECONDS:
+            return
+        self._there, self._told_at = reached, self._clock()
+        place = {"host": self._settings.host, "port": self._settings.port}
+        if reached:
+            log.info("the mail server answers again", extra=place)
+        else:
+            log.warning("the mail server does not answer; mails wait", extra={**place, "fact": answer.detail})
 
     async def close(self) -> None:
         while self._idle:

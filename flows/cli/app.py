@@ -55,6 +55,7 @@ def app_for(called: str = "") -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
+        context_settings={"max_content_width": 140},  # or what commands do is cut off on a screen that has room for it
     )
     app.callback()(lambda: None)  # or Typer would take a single command for the whole
     for name in [called] if called in COMMANDS else COMMANDS:

@@ -330,6 +330,34 @@ def test_while_a_server_is_down_nobody_waits_for_it_and_one_probes_when_it_may_b
         asyncio.run(story(port))
 
 
+def test_that_a_server_is_gone_and_that_it_is_back_is_told_once_each(caplog: pytest.LogCaptureFixture) -> None:
+    clock, up = Clock(), False
+
+    async def comes_and_goes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if up:
+            await talk(reader, writer, "QUIT")
+        writer.write(b"421 4.3.2 closed\r\n")
+
+    async def story(port: int) -> None:
+        nonlocal up
+        sender = SmtpSender(settings(port), clock)
+        for there in (False, False, True, True):
+            up = there
+            await sender.send(MAIL)
+            clock.now += 11
+        await sender.close()
+
+    with caplog.at_level("INFO", "impuls.smtp"), scripted_server(comes_and_goes) as port:
+        asyncio.run(story(port))
+    told = [(record.levelname, record.message) for record in caplog.records]
+    assert told == [
+        ("WARNING", "the mail server does not answer; mails wait"),
+        ("INFO", "the mail server answers again"),
+    ]
+    assert caplog.records[0].__dict__["port"] == port
+    assert caplog.records[0].__dict__["fact"].startswith("421")
+
+
 def test_a_server_that_refuses_mails_is_not_down() -> None:
     with mail_server(Mailbox(rcpt=no_such_user)) as port:
         answers = send(settings(port), *[MAIL] * (FAILURES_MAX * 3))
