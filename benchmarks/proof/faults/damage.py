@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,15 +101,20 @@ def _see(trial: Trial, damage: Damage) -> None:
     deployment = trial.deployment
     place = deployment.said.stat().st_size
     deployment.launch()
+    refused = ""
     if _starts(trial):
         trial.play_out()
         if trial.settle(SETTLE_SECONDS):
-            trial.notes[_repaired(damage)] += 1
             trial.excused = damage.path.is_relative_to(deployment.settings.data_dir / "log")
-            trial.judge()
-            trial.is_judged = True
-            return
-    told = _told(trial, place, damage)
+            try:
+                trial.judge()
+            except Failed as error:
+                refused = str(error)  # no worker has looked there: a command that reads everything does
+            else:
+                trial.notes[_repaired(damage)] += 1
+                trial.is_judged = True
+                return
+    told = _told(trial, damage, [refused, *map(str, deployment.said_since(place))])
     trial.notes["refused" if told else "silent"] += 1
     trial.verdict.hold(
         "damage is named, with its place and the way out", [] if told else [f"{damage.what}: {_short(trial, damage)}"]
@@ -137,15 +142,11 @@ def _repaired(damage: Damage) -> str:
     return "no_consequence" if damage.path.read_bytes() == damage.after else "repaired"
 
 
-def _told(trial: Trial, place: int, damage: Damage) -> bool:
+def _told(trial: Trial, damage: Damage, said: Iterable[str]) -> bool:
     """Whether something named the file (or the folder it is of) and said what to do."""
     root = trial.deployment.folder
     names = {str(damage.path), str(damage.path.parent)} - {str(root), str(trial.deployment.settings.data_dir)}
-    for line in trial.deployment.said_since(place):
-        text = str(line)
-        if any(name in text for name in names) and any(way in text.lower() for way in WAYS_OUT):
-            return True
-    return False
+    return any(any(name in text for name in names) and any(way in text.lower() for way in WAYS_OUT) for text in said)
 
 
 def _short(trial: Trial, damage: Damage) -> str:
