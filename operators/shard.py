@@ -15,8 +15,8 @@ from operators import balance, metrics, set_aside
 from operators.aliasing import is_alias, is_received
 from operators.clock import ShardClock
 from operators.comparison import Trials
-from operators.crossing import MAY_CLAIM, Crossing, forward_delivery, forward_letter, is_moving, learn
-from operators.effects import Effects, FlowFault
+from operators.crossing import MAY_CLAIM, Crossing, forward_delivery, forward_letter, learn
+from operators.effects import Effects
 from operators.engine import Arrived
 from operators.fanout import Fanout
 from operators.held import Held
@@ -39,7 +39,7 @@ from state.instants import parse_instant
 from state.messages import Delivery, Message
 from state.passages import EVENT_CLOCK, WALL_CLOCK
 from state.records import Record, TopicPartition
-from state.store import Batch, Row, ShardStore
+from state.store import Batch, ShardStore
 from state.store_errors import StoreFull
 from state.words import is_word
 
@@ -49,7 +49,6 @@ _NOBODY = bytes(16)  # what no customer is known to own is kept under the shard'
 
 _message = msgspec.json.Encoder()
 _delivery = msgspec.json.Decoder(Delivery)
-_attempt = msgspec.json.Decoder(Message)
 
 
 Range = tuple[str, int, int, int, int]
@@ -136,17 +135,6 @@ class Shard:
         if self._retention is not None:
             now = self._wall if self.around.clock == "live" else self.clock.now
             self._retention.bite(self._wall, now or 0)
-
-    def wants(self, row: Row) -> bool:
-        """Whether a row from an earlier run is still to be published: not a message whose result is known by now."""
-        if row.topic != MESSAGES:
-            return True
-        message = _attempt.decode(row.value)
-        customer = self.residents.entry(row.owner, message.customer).customer
-        return is_moving(customer, message) or any(
-            each.message_id == message.message_id and each.awaiting and each.attempt == message.attempt
-            for each in customer.pending
-        )
 
     def _commit(self) -> None:
         batch = self.batch
@@ -460,37 +448,39 @@ class Shard:
             due[WALL_CLOCK] = entry.wall_due
 
     def _write_down(self, chash: bytes, customer: Customer, effects: Effects, at: At | None) -> None:
-        batch, around = self.batch, self.around
         for decision in effects.decisions:
             metrics.DECISIONS.inc(decision.flow, decision.outcome, decision.reason)
-            if not around.publishes:
-                self.made.append(decision)
-                continue
-            raw = decisions.to_json(decision)
-            batch.add_decision(chash, parse_instant(decision.at), decision.decision_id.encode(), raw)
-            self.outbox.add(batch, chash, "decisions", customer.id.encode(), raw)
-        if not around.publishes:
+        if self.around.publishes:
+            self._keep(chash, customer.id.encode(), effects)
+        else:
+            self.made += effects.decisions
             self.messages += effects.messages
-        for message in effects.messages if around.publishes else ():
-            self.outbox.add(batch, chash, MESSAGES, customer.id.encode(), _message.encode(message))
         for decision in effects.shadowed:
             metrics.SHADOWED.inc(decision.flow, decision.outcome, decision.reason)
-        for key in (*map(balance.key_of, effects.drawn), *self._trials.keys(effects)):
-            self.tallies.add(key)
+        if effects.drawn or self._trials.modes:
+            for key in (*map(balance.key_of, effects.drawn), *self._trials.keys(effects)):
+                self.tallies.add(key)
         for fault in effects.faults:
-            self._set_aside_flow(customer, fault, at)
-        for _ in range(effects.lost):
-            metrics.LOST_RESULTS.inc()
+            letter = set_aside.flow(self.around.ids, customer.id, fault, self.number, at, self._wall)
+            self._dead_letter(letter, customer.id.encode())
+        if effects.lost:
+            metrics.LOST_RESULTS.inc(by=effects.lost)
         if effects.words or effects.refused:
             self.crossing.say(chash, effects)
+
+    def _keep(self, chash: bytes, key: bytes, effects: Effects) -> None:
+        """Decisions in the store and in the outbox, messages in the outbox."""
+        batch = self.batch
+        for decision in effects.decisions:
+            raw = decisions.to_json(decision)
+            batch.add_decision(chash, parse_instant(decision.at), decision.decision_id.encode(), raw)
+            self.outbox.add(batch, chash, "decisions", key, raw)
+        for message in effects.messages:
+            self.outbox.add(batch, chash, MESSAGES, key, _message.encode(message))
 
     def _set_aside_record(self, tp: TopicPartition, record: Record, reason: str, error: str) -> None:
         letter = set_aside.record(self.around.ids, tp, record, reason, error, self._wall)
         self._dead_letter(letter, record.key or b"")
-
-    def _set_aside_flow(self, customer: Customer, fault: FlowFault, at: At | None) -> None:
-        letter = set_aside.flow(self.around.ids, customer.id, fault, self.number, at, self._wall)
-        self._dead_letter(letter, customer.id.encode())
 
     def _dead_letter(self, letter: DeadLetter, key: bytes) -> None:
         metrics.DEAD_LETTERS.inc(letter.reason)
