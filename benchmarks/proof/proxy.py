@@ -23,6 +23,7 @@ class Proxy:
         self.refuses = False
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self._is_closed = False
         self._listening = socket.create_server(("127.0.0.1", port))
         threading.Thread(target=self._accept, name="proxy", daemon=True).start()
 
@@ -43,29 +44,34 @@ class Proxy:
         return len(there) // 2
 
     def close(self) -> None:
+        self._is_closed = True
         self._listening.close()
         self.cut()
 
     def _accept(self) -> None:
-        while True:
+        while not self._is_closed:
             try:
                 near, _ = self._listening.accept()
             except OSError:
-                return
-            if self.refuses:
-                near.close()
+                time.sleep(0.02)  # it was gone before it was taken; or this is the end
                 continue
             try:
-                far = socket.create_connection(("127.0.0.1", self._to_port), 5)
+                self._take(near)
             except OSError:
-                near.close()
-                continue
-            far.settimeout(None)
-            with self._lock:
-                self._open |= {near, far}
-            for one, other in ((near, far), (far, near)):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(target=self._forward, args=(one, other), name="proxy", daemon=True).start()
+                near.close()  # gone, or cut, while it was being taken
+
+    def _take(self, near: socket.socket) -> None:
+        if self.refuses:
+            near.close()
+            return
+        far = socket.create_connection(("127.0.0.1", self._to_port), 5)
+        far.settimeout(None)
+        for each in (near, far):
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self._lock:
+            self._open |= {near, far}
+        for one, other in ((near, far), (far, near)):
+            threading.Thread(target=self._forward, args=(one, other), name="proxy", daemon=True).start()
 
     def _forward(self, one: socket.socket, other: socket.socket) -> None:
         try:
