@@ -153,9 +153,10 @@ class Killing:
         stored = deployment.decisions_in_store()
         judge_decisions(proof.verdict, deployment.records("decisions"), stored, oracle_says, self._was_rewound)
         kills = [kill.at for kill in proof.kills if kill.name.startswith("courier")]
-        put_off = withdrawn(deployment.records("deliveries"), stored, events)
+        deliveries = deployment.records("deliveries")
+        put_off = withdrawn(deliveries, stored, events)
         concurrency = deployment.settings.courier.concurrency
-        judge_mails(proof.verdict, self._mail.mails(), stored, kills, concurrency, put_off)
+        judge_mails(proof.verdict, self._mail.mails(), stored, kills, concurrency, put_off, deliveries=deliveries)
 
     def _was_rewound(self, customer: str) -> bool:
         shard = shard_of(self._ids.customer(customer.encode()), self._proof.plan.shards)

@@ -251,6 +251,7 @@ class Trial:
             self._put_off(stored),
             self.excused,
             self.stage.mail_frozen,
+            self.stage.deliveries.read(),
         )
         return self.verdict
 

@@ -31,6 +31,7 @@ MOVES_ON = {
 SHOWN_MAX = 5
 IN_FLIGHT_SECONDS = 5.0  # from a mail's acceptance until its result is in the log, at the very most
 SERVER_SECONDS = 2.0  # a mail that is all there is accepted though its courier has just died
+PATIENCE_SECONDS = 30.0  # from a mail's acceptance until a courier that got no answer says so, at the very most
 
 
 @dataclass
@@ -158,19 +159,24 @@ def judge_mails(
     put_off: Collection[str] = (),
     excused: bool = False,
     frozen: Sequence[tuple[float, float]] = (),
+    deliveries: Iterable[bytes] = (),
 ) -> None:
     """Each message that was decided is accepted, and once but for what was in flight when a courier was killed,
-    and what the mail server took without saying so.
+    and what the mail server took without saying so, or said when the courier waited no more.
 
     `put_off` need not come: their customers moved on before they could be tried again, or the server refused them.
     `excused`: the log was put back, and with it what couriers had told.  `frozen`: when the mail server said nothing.
+    `deliveries`: what couriers told, of which it counts what they did not know.
     """
     stored = list(store)
     must = {message for message, last in final_decisions(stored).items() if last.outcome == "send"}
     wanted = {each.message_id for each in map(decisions.from_json, stored) if each.outcome == "send"}
+    not_known = _not_known(deliveries)
     accepted: dict[str, list[Mail]] = defaultdict(list)
     for mail in mails:
         silent = any(since - 0.2 <= mail.at <= until for since, until in frozen)
+        waited = (at - mail.at for at in not_known[mail.message_id])
+        silent = silent or any(-SERVER_SECONDS <= seconds <= PATIENCE_SECONDS for seconds in waited)
         accepted[mail.message_id].append(mail._replace(code=NOT_SAID) if silent else mail)
     again = {id: times for id, times in accepted.items() if len(times) > 1}
     unexplained = [id for id, times in again.items() if not excused and not _explained(times, courier_kills)]
@@ -187,6 +193,15 @@ def judge_mails(
         [answered_twice] if not excused and answered_twice > in_flight_max * len(courier_kills) else [],
         "unexplained",
     )
+
+
+def _not_known(deliveries: Iterable[bytes]) -> dict[str, list[float]]:
+    """When (seconds) couriers told of each message that it may have been taken or not."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for told in (msgspec.json.decode(raw, type=Delivery) for raw in deliveries):
+        if told.result == "unknown":
+            found[told.message_id].append(parse_instant(told.at) / 1000)
+    return found
 
 
 def _explained(times: Sequence[Mail], kills: Sequence[float]) -> bool:

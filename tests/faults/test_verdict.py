@@ -8,7 +8,7 @@ from benchmarks.proof.mail_server import Mail
 from benchmarks.proof.verdict import Verdict, judge_decisions, judge_mails, withdrawn
 from state.decisions import Decision, Reason, to_json
 from state.instants import format_instant
-from state.messages import Delivery
+from state.messages import Delivery, Result
 from tests.flows.oracle import Expected
 
 AT = 1_772_435_600_000
@@ -112,6 +112,18 @@ def test_a_mail_may_come_twice_only_about_a_kill_of_its_courier() -> None:
     unexplained = ["a mail comes twice only when its courier was killed while it was in flight"]
     assert broken_of_mails(twice, [MADE], kills=[90.0]) == unexplained
     assert broken_of_mails(twice, [MADE], kills=[105.0]) == unexplained
+
+
+def test_a_mail_may_come_twice_where_its_courier_did_not_know_that_it_was_taken() -> None:
+    seconds = AT / 1000
+    twice = [Mail(seconds - 3, "m1"), Mail(seconds + 15, "m1")]
+    results: tuple[tuple[Result, bool], ...] = (("unknown", True), ("accepted", False))
+    for result, is_explained in results:
+        told = Delivery(message_id="m1", at=MADE.at, attempt=1, provider="smtp", result=result, detail="timeout")
+        verdict = Verdict()
+        judge_mails(verdict, twice, [to_json(MADE)], [], 32, deliveries=[msgspec.json.encode(told)])
+        assert (verdict.broken == []) is is_explained
+        assert verdict.mails_twice == 1
 
 
 def test_a_kill_explains_no_more_mails_than_a_courier_may_have_in_flight() -> None:
