@@ -85,7 +85,9 @@ class Engine:
             grace = round(flow.grace.total_seconds() * 1000)
             self._graces[flow.name] = max(grace, self._graces.get(flow.name, 0))
         self._some_wait_longer = any(self._graces.values())
-        self._hears_inside = frozenset(flow.name for flow in program.all if flow.hears_inside)
+        self._moves_inside: dict[str, tuple[type[Event], ...]] = {}
+        for flow in program.all:  # of a flow with a canary, the events of both
+            self._moves_inside[flow.name] = (*self._moves_inside.get(flow.name, ()), *flow.moves_inside)
         self._first_rests = {flow.name: first_rest(flow) for flow in program.flows if not program.on_trial}
         self._unguarded = frozenset(
             flow.name for flow in program.flows if self._first_rests.get(flow.name) and hears_unguarded(flow)
@@ -311,7 +313,7 @@ class Engine:
 
     def _hear(self, turn: Turn, flow: Flow[Any], fact: Event) -> None:
         lenient = flow.name in self._breaker.stopped
-        if flow.name in self._hears_inside:
+        if isinstance(fact, self._moves_inside[flow.name]):
             self._hear_inside(turn, flow, fact, lenient)
         if not flow.closed and places.matches(flow.enter, fact, turn.customer, lenient):
             self._enter(turn, flow, fact)

@@ -122,7 +122,7 @@ class Flow(Generic[E]):
     `restart`: an entering event starts a passage under way over.  `renamed` maps the old name of a
     wait to its new one.  `priority` decides which of two messages wins, the higher first.  `grace`
     is how much longer than due a wake waits for late events.  A `closed` flow takes nobody in.
-    `hears_inside`: events can move those who are inside already.  `while_stopped` says what customers
+    `moves_inside`: the events that can move those who are inside already.  `while_stopped` says what customers
     do inside a flow that is stopped at run time: `go_on`, their messages being decided `flow_stopped`,
     or `rest` where they are until it is started again.
     `cap` limits what one customer gets from this flow.  Of the flows of a `group` one at a time speaks to her.
@@ -147,7 +147,7 @@ class Flow(Generic[E]):
     credited: timedelta = field(default=timedelta(days=7), metadata=UNSAID)
     trial: Trial | None = field(default=None, metadata=UNPRINTED)
     after: Mapping[str, tuple[Wait[E], tuple[Step[E], ...]]] = field(init=False, repr=False, compare=False)
-    hears_inside: bool = field(init=False, repr=False, compare=False)
+    moves_inside: frozenset[type[Event]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         expect("the name of a flow", self.name, str, 'Something like "welcome" will do.')
@@ -172,8 +172,8 @@ class Flow(Generic[E]):
                     f"There are {', '.join(sorted(after)) or 'none'}."
                 )
         object.__setattr__(self, "after", MappingProxyType(after))
-        waits_for = any(wait.until is not None for wait, _ in after.values())
-        object.__setattr__(self, "hears_inside", bool(self.leave) or waits_for)
+        awaited = (wait.until for wait, _ in after.values() if wait.until is not None)
+        object.__setattr__(self, "moves_inside", frozenset(trigger.event for trigger in (*self.leave, *awaited)))
 
     def find_wait(self, name: str) -> tuple[Wait[E], tuple[Step[E], ...]] | None:
         """The wait that a parked customer's stored name means now, and the steps after it."""
