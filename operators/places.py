@@ -64,9 +64,11 @@ def rest(passages: list[Passage], rests: Passage) -> list[Passage]:
 def remove(customer: Customer, passage: Passage) -> None:
     """Take a passage away, if it did not go already to make room for another."""
     passages = customer.passages.copy()
-    if passage in passages:
+    try:
         passages.remove(passage)
-        customer.passages = passages
+    except ValueError:
+        return
+    customer.passages = passages
 
 
 def leave(customer: Customer, flow: str, subject: str, at: int) -> None:

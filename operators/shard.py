@@ -273,15 +273,15 @@ class Shard:
         passages, pending = customer.passages, customer.pending
         if not news:
             self.wake_if_due(chash, entry, effects)
-        held_until = engine.next_wake(customer) if customer.held else 0
+        held_until = engine.next_wake(customer) if news and customer.held else 0
         outcome = engine.on_event(customer, arrived, self._wall, effects)
         if outcome == "held":
             self.held.keep(chash, arrived)
             customer.held += 1
             if engine.links == "marks" and has_aliases(customer):
                 self._until_mark.add(chash)
-        elif customer.held:
-            self._let_go(chash, entry, effects, held_until)
+        elif customer.held and (not news or engine.next_wake(customer) > held_until):
+            self.wake_customer(chash, entry, effects)  # of several news she hears all before what is due since
         if outcome != "duplicate":
             self.residents.dirty[chash] = entry
         moved = customer.passages is not passages or customer.pending is not pending
@@ -314,10 +314,10 @@ class Shard:
         if is_alias(customer) or is_received(customer):
             forward_delivery(customer, delivery, at, effects)
         if not is_alias(customer):
-            held_until = engine.next_wake(customer) if customer.held else 0
             cause = Cause(tp.topic, tp.partition, record.offset)
             engine.on_delivery(customer, delivery, self._wall, effects, cause)
-            self._let_go(chash, entry, effects, held_until)
+            if customer.held:
+                self.wake_customer(chash, entry, effects)
         self.residents.dirty[chash] = entry
         self.follow(chash, entry, effects, at)
 
@@ -410,12 +410,6 @@ class Shard:
         self.wake_customer(chash, entry, effects)
         self.follow(chash, entry, effects, None)
 
-    def _let_go(self, chash: bytes, entry: Entry, effects: Effects, held_until: int) -> None:
-        """What was held behind a wait that is gone comes now."""
-        customer = entry.customer
-        if customer.held and self.around.engine.next_wake(customer) > held_until:
-            self.wake_customer(chash, entry, effects)
-
     def wake_if_due(self, chash: bytes, entry: Entry, effects: Effects) -> None:
         """Before anything new: what the clock has long passed, a late event may have brought it."""
         self.fanout.reach(chash, entry)
@@ -424,6 +418,7 @@ class Shard:
             self.wake_customer(chash, entry, effects)
 
     def wake_customer(self, chash: bytes, entry: Entry, effects: Effects) -> None:
+        """What is due, and what was held behind a wait that is over or gone."""
         self.fanout.reach(chash, entry)
         customer = entry.customer
         clock = self.clock.now or 0
