@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -50,6 +50,25 @@ class Recalled(NamedTuple):
 
     decision: Decision
     wall: int | None
+
+
+def in_order(inputs: Iterable[Taken], *, live: bool) -> list[Taken]:
+    """As they were most likely taken in: each partition in its own order.
+
+    Live, as they entered the log, and of those of one millisecond as they happened.  On the replay clock time is what
+    the log has reached, so they are as they happened; what has no time of its own comes after all that had entered the
+    log by then.
+    """
+    reached: dict[TopicPartition, int] = {}
+    furthest = 0
+    placed: list[tuple[tuple[int, int, str, int, int], Taken]] = []
+    for taken in sorted(inputs, key=lambda each: (each.wall, each.topic, each.partition, each.offset)):
+        tp, at = TopicPartition(taken.topic, taken.partition), taken.at
+        at = max(reached.get(tp, 0), furthest if at is None else at)
+        reached[tp], furthest = at, max(furthest, at)
+        first, second = (taken.wall, at) if live else (at, taken.wall)
+        placed.append(((first, second, taken.topic, taken.partition, taken.offset), taken))
+    return [taken for _, taken in sorted(placed, key=lambda each: each[0])]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Literal
 from operators.clock import Report
 from operators.drip import Drip
 from operators.frontier import Frontier
+from operators.in_time import InTime
 from operators.inputs import OURS, Input, Progress, SubBatch
 from operators.pressure import Pressure
 from state.catalogue import CATALOGUE, TOLD_TO_ALL, is_told_to_all
@@ -96,7 +97,7 @@ class LogSource:
         counts: Mapping[str, int] | None = None,
         may_read: Callable[[], bool] | None = None,
     ) -> None:
-        self._reader = Drip(reader)
+        self._reader = Drip(reader) if clock == "live" else InTime(reader, wall)
         self._router = router
         self._shards = shards
         self._process = process

@@ -24,7 +24,7 @@ from flows.worker_stops import stopped_flows
 from operators.catalogue import changed
 from operators.inputs import DELIVERIES, INTERNAL
 from operators.joining import claim_of
-from operators.memory import Announced, Memory, Recalled, Taken
+from operators.memory import Announced, Memory, Recalled, Taken, in_order
 from state import customer as customers
 from state import dead_letters, decisions, words
 from state.catalogue import CATALOGUE, Item, is_told_to_all
@@ -74,7 +74,7 @@ def remember(settings: Settings, customer: str, progress: Progress) -> History:
         reader.close()
     memory = Memory(
         customer=customer,
-        inputs=sorted(found.inputs, key=lambda taken: (taken.wall, taken.topic, taken.partition, taken.offset)),
+        inputs=in_order(found.inputs, live=settings.clock == "live"),
         decisions=_recalled(stored, found),
         watermarks=watermarks,
         record=record,
@@ -140,19 +140,21 @@ class _Reading:
         """What the catalogue told of products that she touched; only now is it known which."""
         products = {taken.what.product_id for taken in self._found.inputs if isinstance(taken.what, ProductEvent)}
         products |= self._record.interests.keys() if self._record is not None else set()
-        told: list[tuple[int, int, int, ProductChanged]] = []
+        told: list[Taken] = []
         for fetched in catalogue if products else ():
             tp = TopicPartition(fetched.topic, fetched.partition)
             for record in fetched.records:
                 event = self._decoded(tp, record) if is_told_to_all(record.value) else None
                 if isinstance(event, ProductChanged) and event.product_id in products:
-                    told.append((record.timestamp_ms, tp.partition, record.offset, event))
+                    told.append(Taken(record.timestamp_ms, CATALOGUE, tp.partition, record.offset, event))
         items: dict[str, Item] = {}
-        for wall, partition, offset, word in sorted(told, key=lambda each: each[:3]):
+        for taken in in_order(told, live=self._settings.clock == "live"):
+            word = taken.what
+            assert isinstance(word, ProductChanged)
             items[word.product_id], news = changed(items.get(word.product_id), word)
             if news is not None:
                 hers = msgspec.structs.replace(news, customer=self._customer)
-                self._found.inputs.append(Taken(wall, CATALOGUE, partition, offset, hers))
+                self._found.inputs.append(taken._replace(what=hers))
 
     def _take(self, tp: TopicPartition, record: Record) -> None:
         found, value = self._found, record.value or b""
