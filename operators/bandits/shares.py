@@ -29,7 +29,10 @@ def shares(arms: Mapping[str, Evidence], learning: Learning, lost: float | None 
     """The share of each arm from now on.  `lost`: the regret so far, where it was in more than these (all contexts)."""
     rails = learning.rails
     best = dict(zip(arms, _best([(1 + a.rewards, 1 + a.failures) for a in arms.values()]), strict=True))
-    stopped = tuple(name for name in arms if best[name] < rails.stop_below and arms[name].asked >= rails.tries_min)
+    leads = max(arms, key=lambda name: (best[name], name))  # goes on, whatever the rails say: somebody has to
+    stopped = tuple(
+        name for name in arms if name != leads and best[name] < rails.stop_below and arms[name].asked >= rails.tries_min
+    )
     running = [name for name in arms if name not in stopped]
     lost = regret(arms) if lost is None else lost
     if rails.regret_max is not None and lost >= rails.regret_max:

@@ -45,6 +45,32 @@ def test_intervals_hold_the_truth_also_where_the_log_is_uneven(uneven: float) ->
     assert {name: count for name, count in held.items() if count < 186} == {}
 
 
+@pytest.mark.parametrize("expected", [0.5, 1, 3, 5, 10])
+def test_intervals_hold_the_truth_where_rewards_are_few_or_none(expected: float) -> None:
+    chance, decisions, runs = np.random.default_rng(3), 1000, 400
+    rate, shares, target = expected / decisions, np.array([0.7, 0.3]), np.array([0.2, 0.8])
+    held = [0, 0, 0]
+    for _ in range(runs):
+        arms = (chance.random(decisions) > shares[0]).astype(int)
+        rewards = (chance.random(decisions) < rate).astype(float)
+        model = np.full(decisions, rewards.mean())
+        told = (
+            ips(rewards, shares[arms], target[arms]),
+            snips(rewards, shares[arms], target[arms]),
+            doubly_robust(rewards, shares[arms], target[arms], model, model),
+        )
+        for place, estimate in enumerate(told):
+            assert estimate.low <= estimate.value <= estimate.high
+            held[place] += estimate.low <= rate <= estimate.high
+    assert min(held) >= 0.95 * runs
+
+
+def test_an_interval_is_one_also_where_the_estimate_is_beyond_all_rewards() -> None:
+    told = ips(np.ones(400), np.full(400, 0.2), np.full(400, 0.4))
+    assert told.value == pytest.approx(2)
+    assert (told.low, told.high) == (1, 1)
+
+
 def test_estimates_are_right_on_average() -> None:
     found = list(logs(200, 1))
     for name in ("IPS", "SNIPS", "doubly robust"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from random import Random
 
@@ -48,6 +49,12 @@ def test_shares_add_up_and_nobody_is_below_the_floor(learning: Learning) -> None
 def test_epsilon_greedy_gives_the_best_all_but_what_explores() -> None:
     told = shares({"a": known(100, 50), "b": known(100, 40)}, epsilon_greedy(0.2, rails=NO_RAILS)).by_arm
     assert told == pytest.approx({"a": 0.9, "b": 0.1})
+
+
+@pytest.mark.parametrize("kind", [thompson, epsilon_greedy])
+def test_one_arm_goes_on_even_where_the_rails_would_stop_all(kind: Callable[..., Learning]) -> None:
+    told = shares({name: known(300, 30) for name in "abc"}, kind(rails=Rails(stop_below=0.9)))
+    assert (told.stopped, told.by_arm) == (("a", "b"), {"a": 0.0, "b": 0.0, "c": 1.0})
 
 
 def test_an_arm_that_is_almost_certainly_worse_is_stopped_once_it_was_tried_enough() -> None:
