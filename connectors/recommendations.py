@@ -22,12 +22,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from connectors.openapi import EXCLUDED_MAX, ID_CHARS_MAX, LIMIT_DEFAULT, LIMIT_MAX
 from connectors.problems import problem
 from state.recommendations import BLOCKS, Block, Recommendation
-
-LIMIT_DEFAULT, LIMIT_MAX = 12, 100
-EXCLUDED_MAX = 200
-ID_CHARS_MAX = 256
 
 RECOMMEND_SECONDS = Histogram(
     "impuls_recommend_seconds",
@@ -75,7 +72,7 @@ def routes(recommender: Recommender, executor: Executor, *, read_key: str = "", 
             "Vary": "Authorization",
             "X-Content-Type-Options": "nosniff",
         }
-        if tag in (each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")):
+        if {tag, "*"} & _tags(request):
             return Response(status_code=304, headers=headers)
         return Response(_encode(found), 200, headers, "application/json")
 
@@ -93,15 +90,19 @@ def routes(recommender: Recommender, executor: Executor, *, read_key: str = "", 
         if (refusal := refused(request)) is not None:
             return refusal
         try:
-            item, limit = _id(request, "item"), _limit(request)
+            item, limit = _id(request, "id"), _limit(request)
         except _Bad as bad:
             return problem(400, str(bad))
         return await answer(request, "similar", lambda: recommender.similar(item, limit))
 
     return [
         Route("/v1/recommendations/{customer:path}", recommendations, methods=["GET"]),
-        Route("/v1/items/{item:path}/similar", similar, methods=["GET"]),
+        Route("/v1/items/{id:path}/similar", similar, methods=["GET"]),
     ]
+
+
+def _tags(request: Request) -> set[str]:
+    return {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
 
 
 def _refused(request: Request, read_key: str) -> Response | None:
@@ -126,7 +127,7 @@ def _shown_key(request: Request) -> str:
 def _id(request: Request, name: str) -> str:
     found: str = request.path_params[name]
     if not found or len(found) > ID_CHARS_MAX:
-        raise _Bad(f"The {name}'s id has {len(found)} characters; it needs 1 to {ID_CHARS_MAX}.")
+        raise _Bad(f"{name} has {len(found)} characters; it needs 1 to {ID_CHARS_MAX}.")
     return found
 
 
@@ -146,11 +147,12 @@ def _limit(request: Request) -> int:
 
 
 def _excluded(request: Request) -> frozenset[str]:
-    """Given once with commas, or several times."""
-    asked = [item for each in request.query_params.getlist("exclude") for item in each.split(",") if item]
+    """Given once with commas, or several times; a comma may also be part of an id."""
+    given = request.query_params.getlist("exclude")
+    asked = [item for each in given for item in each.split(",") if item]
     if len(asked) > EXCLUDED_MAX:
         raise _Bad(f"exclude names {len(asked)} items; at most {EXCLUDED_MAX} are looked at.")
-    return frozenset(asked)
+    return frozenset(asked).union(each for each in given if each)
 
 
 def _etag(found: Recommendation) -> str:

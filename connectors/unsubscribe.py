@@ -16,10 +16,13 @@ from itertools import count
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from connectors import openapi
+from connectors.problems import of_exception
 from connectors.tokens import Tokens, UnsubscribeToken
 from state.instants import format_instant
 from state.records import Writer
@@ -116,7 +119,10 @@ def app(
         Route("/healthz", healthy, methods=["GET"]),
         *more,
     ]
-    return Starlette(routes=routes)
+    return Starlette(
+        routes=[*routes, openapi.route(routes)],
+        exception_handlers={HTTPException: of_exception, Exception: of_exception},
+    )
 
 
 def _withdrawal(token: UnsubscribeToken, text: str, now: float) -> bytes:

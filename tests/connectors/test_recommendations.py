@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
@@ -13,7 +13,8 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from connectors.recommendations import EXCLUDED_MAX, routes
+from connectors.openapi import EXCLUDED_MAX
+from connectors.recommendations import routes
 from state.recommendations import Block, Recommendation, Recommended
 
 
@@ -46,10 +47,15 @@ class Shop:
 
 @contextmanager
 def door(shop: Shop, read_key: str = "", *, local: bool = True) -> Iterator[httpx.Client]:
+    with served(lambda e: Starlette(routes=routes(shop, e, read_key=read_key, local=local))) as client:
+        yield client
+
+
+@contextmanager
+def served(made: Callable[[Executor], Starlette]) -> Iterator[httpx.Client]:
     listening = socket.create_server(("127.0.0.1", 0))
     with ThreadPoolExecutor(1) as executor:
-        app = Starlette(routes=routes(shop, executor, read_key=read_key, local=local))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+        server = uvicorn.Server(uvicorn.Config(made(executor), log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}") as client:
@@ -75,6 +81,14 @@ def test_what_the_caller_shows_already_is_left_out() -> None:
         once = client.get("/v1/recommendations/c42", params={"exclude": "shoes,hat"}).json()
         twice = client.get("/v1/recommendations/c42", params={"exclude": ["shoes", "hat"]}).json()
         assert [each["item"] for each in once["items"]] == ["laces"] == [each["item"] for each in twice["items"]]
+
+
+def test_a_product_with_a_comma_in_its_id_is_left_out_too() -> None:
+    shop = Shop()
+    shop.products = ["hat, red", "shoes"]
+    with door(shop) as client:
+        told = client.get("/v1/recommendations/c42", params={"exclude": "hat, red"}).json()
+    assert [each["item"] for each in told["items"]] == ["shoes"]
 
 
 def test_an_answer_may_be_kept_until_the_products_change_whatever_their_scores() -> None:
