@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -40,6 +41,13 @@ KEPT_SECONDS = 10.0  # how long an answer stands while she does nothing
 KEPT_MAX = 20_000
 _encode = msgspec.json.Encoder().encode
 _Key = tuple[str, Block, int, frozenset[str]]
+_Versions = dict[str, int]  # of each id of hers, what `RecentEvents` counted when she was looked up
+
+
+class _Kept(NamedTuple):
+    versions: _Versions
+    at: float
+    answer: Recommendation
 
 
 class Recommending:
@@ -51,22 +59,22 @@ class Recommending:
         self._learnt = Learnt(self._open_items, rules=load(settings.flows).rules)
         self._resources: Resources | None = None
         self._shards: dict[int, tuple[ShardReading, float]] = {}
-        self._kept: OrderedDict[_Key, tuple[int, float, Recommendation]] = OrderedDict()
+        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
         self._writer = doors.open_writer(settings)
         self._following = Following(settings)
         self._following.start()
 
     def recommend(self, customer: str, block: Block, limit: int, exclude: frozenset[str]) -> Recommendation:
-        """Kept until she does something new, or it is `KEPT_SECONDS` old; logged once, when it is made."""
+        """Kept until she does something new, one of it is sold out, or it is `KEPT_SECONDS` old; logged once."""
         key = (customer, block, limit, exclude)
-        version, now = self._following.recent.version(customer), time.time()
-        kept = self._kept.get(key)
-        if kept is not None and kept[0] == version and now - kept[1] < KEPT_SECONDS:
-            return kept[2]
+        now = time.time()
         self._learnt.refresh()
+        if (standing := self._standing(key, now)) is not None:
+            return standing
+        history, versions = self._history(customer)
         made = answers.recommend(
             self._learnt,
-            self._history(customer),
+            history,
             block,
             limit,
             id=secrets.token_hex(16),
@@ -75,16 +83,17 @@ class Recommending:
             exclude=exclude,
             describe=True,
         )
-        # Best effort: an answer is not held up because the log is full.
-        self._writer.send(TOPIC, customer.encode(), _encode(made))
-        answer = msgspec.structs.replace(made, features=()) if made.features else made
-        if not answer.fallback:
-            self._keep(key, version, now, answer)
-        return answer
+        return self._told(key, versions, now, made)
 
     def similar(self, item: str, limit: int) -> Recommendation:
+        """Kept and logged like what is for a customer."""
+        key: _Key = (item, "similar", limit, frozenset())
+        now = time.time()
         self._learnt.refresh()
-        return answers.similar(self._learnt, item, limit, id=secrets.token_hex(16), now=round(time.time() * 1000))
+        if (standing := self._standing(key, now)) is not None:
+            return standing
+        made = answers.similar(self._learnt, item, limit, id=secrets.token_hex(16), now=round(now * 1000))
+        return self._told(key, {}, now, made)
 
     def prepare(self, shard: int) -> None:
         """Open a shard before somebody waits for it."""
@@ -98,25 +107,41 @@ class Recommending:
         for shard, _ in self._shards.values():
             shard.close()
 
-    def _keep(self, key: _Key, version: int, now: float, made: Recommendation) -> None:
-        self._kept[key] = (version, now, made)
-        self._kept.move_to_end(key)
-        if len(self._kept) > KEPT_MAX:
-            self._kept.popitem(last=False)
+    def _standing(self, key: _Key, now: float) -> Recommendation | None:
+        """What was answered lately and would still be."""
+        kept = self._kept.get(key)
+        if kept is None or now - kept.at >= KEPT_SECONDS:
+            return None
+        recent, facts = self._following.recent, self._learnt.facts
+        if any(recent.version(who) != version for who, version in kept.versions.items()):
+            return None
+        return None if any(facts(each.item).available is False for each in kept.answer.items) else kept.answer
 
-    def _history(self, customer: str) -> History:
+    def _told(self, key: _Key, versions: _Versions, now: float, made: Recommendation) -> Recommendation:
+        # Best effort: an answer is not held up because the log is full.
+        self._writer.send(TOPIC, made.customer.encode(), _encode(made))
+        answer = msgspec.structs.replace(made, features=()) if made.features else made
+        if answer.items:
+            self._kept[key] = _Kept(versions, now, answer)
+            self._kept.move_to_end(key)
+            if len(self._kept) > KEPT_MAX:
+                self._kept.popitem(last=False)
+        return answer
+
+    def _history(self, customer: str) -> tuple[History, _Versions]:
         record = self._record(customer)
         who = customer
         if record is not None and record.alias is not None and record.alias.of:
             who = record.alias.of  # she was anonymous, and is known by now
             record = self._record(who)
         history = history_of(record) if record is not None else History()
+        versions = {each: self._following.recent.version(each) for each in (customer, who)}
         for each in dict.fromkeys((customer, who)):
             history = self._following.recent.added_to(history, each)
         links = record.joined.links if record is not None and record.joined is not None else ()
         for each in dict.fromkeys((customer, who, *(link.anonymous for link in links if link.merged))):
             history = self._following.shown.added_to(history, each)
-        return history
+        return history, versions
 
     def _record(self, customer: str) -> Customer | None:
         """What her shard had written of her lately; None where it had nothing, or cannot be read just now."""

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
 from functools import partial
+from itertools import islice
 
 import msgspec
 
-from operators.recommender.blocks import PINNED, Choice, choose, popular
+from operators.recommender.blocks import PINNED, POPULAR, Choice, choose, popular
 from operators.recommender.reading import Learnt
 from operators.recommender.reordering import Reordering
 from state.instants import format_instant
 from state.recommendations import Block, History, Recommendation, Recommended, Wanted
 
+_NEW: tuple[Block, ...] = ("discover", "similar")  # blocks for what is new to her
+CATEGORIES = 3  # of what she came to last, whose best stand in before those of all
 CO_VISITATION, HISTORY, POPULARITY = "co_visitation", "history", "popularity"
 _STRATEGIES: dict[Block, str] = {
     "abandoned": HISTORY,
@@ -46,14 +49,12 @@ def recommend(
     reordering = Reordering(learnt.model, learnt.champion, now)
     found = _chosen(learnt, block, history, limit, now, may_show, reordering, resting)
     strategy = _STRATEGIES[block]
-    fallback = not found
+    fallback = _only_sells(found)
     if fallback:
-        arrange = partial(learnt.rules.arrange, block, facts=learnt.facts)
-        found = popular(
-            learnt.model, limit, lambda item: may_show(item) and item not in history.in_cart, arrange, resting
-        )
-    if all(choice.reason == "popular" for choice in found):
         strategy = POPULARITY
+        found = _sells(learnt, block, history, limit, may_show, resting)
+    elif block in _NEW:
+        found = _filled(learnt, block, history, limit, may_show, resting, found)
     told = _told(learnt, found, block, strategy, id=id, now=now, customer=customer, fallback=fallback)
     return _described(told, reordering) if describe else told
 
@@ -79,9 +80,9 @@ def for_message(
     found = _chosen(learnt, wanted.block, wanted.history, wanted.count, now, may_show, reordering, resting)
     if sum(choice.reason == PINNED or choice.item not in resting for choice in found) < wanted.at_least:
         return None
-    told = _told(
-        learnt, found, wanted.block, _STRATEGIES[wanted.block], id=id, now=now, customer=customer, fallback=False
-    )
+    fallback = bool(found) and _only_sells(found)
+    strategy = POPULARITY if fallback else _STRATEGIES[wanted.block]
+    told = _told(learnt, found, wanted.block, strategy, id=id, now=now, customer=customer, fallback=fallback)
     return _described(msgspec.structs.replace(told, message_id=message_id), reordering)
 
 
@@ -105,6 +106,59 @@ def _chosen(
     arrange = partial(learnt.rules.arrange, block, facts=learnt.facts)
     pinned = learnt.rules.pinned(block)
     return choose(block, learnt.model, history, limit, now, may_show, arrange, pinned, reordering, resting)
+
+
+def _only_sells(found: Sequence[Choice]) -> bool:
+    """Whether nothing of it was chosen for her."""
+    return all(choice.reason == POPULAR for choice in found)
+
+
+def _sells(
+    learnt: Learnt,
+    block: Block,
+    history: History,
+    limit: int,
+    may_show: Callable[[str], bool],
+    resting: Set[str],
+) -> list[Choice]:
+    """What sells: of the kinds of products she came to last, then of all; nothing she has or is about to have.
+
+    Where a block is for what is new to her, what she came to stands in only if there is nothing else.
+    """
+    arrange = partial(learnt.rules.arrange, block, facts=learnt.facts)
+    latest = islice(reversed(history.touched), CATEGORIES)
+    categories = list(dict.fromkeys(learnt.facts(item).category for item in latest))
+    hers = history.bought.keys() | history.in_cart
+
+    def found(known: Set[str]) -> list[Choice]:
+        def may_stand_in(item: str) -> bool:
+            return item not in known and may_show(item)
+
+        return popular(learnt.model, limit, may_stand_in, arrange, resting, [each for each in categories if each])
+
+    new = found(hers | history.touched.keys()) if block in _NEW else []
+    return new or found(hers)
+
+
+def _filled(
+    learnt: Learnt,
+    block: Block,
+    history: History,
+    limit: int,
+    may_show: Callable[[str], bool],
+    resting: Set[str],
+    found: list[Choice],
+) -> list[Choice]:
+    """Where more was left out than there were candidates, what sells comes behind them."""
+    if len(found) >= limit:
+        return found
+    there = {choice.item for choice in found} | history.touched.keys() | history.bought.keys() | history.in_cart
+    arrange = partial(learnt.rules.arrange, block, facts=learnt.facts)
+    more = popular(
+        learnt.model, limit - len(found), lambda item: item not in there and may_show(item), arrange, resting
+    )
+    least = found[-1].score
+    return found + [choice._replace(score=min(choice.score, least)) for choice in more]
 
 
 def _described(told: Recommendation, reordering: Reordering) -> Recommendation:

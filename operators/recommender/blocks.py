@@ -11,7 +11,7 @@ from itertools import chain, islice, pairwise
 from statistics import median
 from typing import NamedTuple
 
-from operators.recommender.choosing import best
+from operators.recommender.choosing import in_order
 from operators.recommender.model import CoVisitation
 from operators.recommender.visits import MEMORY, Visit
 from state.recommendations import Block, History
@@ -21,7 +21,7 @@ TOUCHED_HALF_LIFE_MS = 3 * DAY_MS
 BOUGHT_HALF_LIFE_MS = 90 * DAY_MS
 IN_CART = 3.0  # what a product that lay in the cart counts, against one that was looked at
 POPULAR, PINNED = "popular", "pinned"
-SPARE = 50  # candidates beyond those that are surely dropped, for what is not for sale
+SPARE = 50  # candidates beyond those that are shown, for the shop's rules to choose from
 
 
 class Choice(NamedTuple):
@@ -98,11 +98,24 @@ def popular(
     may_show: Callable[[str], bool],
     arrange: Arrange = _as_they_come,
     resting: Set[str] = frozenset(),
+    categories: Sequence[str] = (),
 ) -> list[Choice]:
-    """What sells, for those of whom nothing is known, and where a block has too little."""
-    ranked = best(model.popular(), limit + SPARE + len(resting))
+    """What sells, for those of whom nothing is known, and where a block has too little: first of these categories."""
+    count = limit + SPARE + len(resting)
+    ranked = _selling(model, categories, count)
     shown = (Choice(item, score, POPULAR) for item, score in ranked if may_show(item))
-    return list(islice(_arranged(shown, arrange, resting), limit))
+    return list(islice(_arranged(islice(shown, count), arrange, resting), limit))
+
+
+def _selling(model: CoVisitation, categories: Sequence[str], likely: int) -> Iterator[tuple[str, float]]:
+    """Each once: what leads, then whatever else is counted.  One more for each category that is still to come."""
+    told = set[str]()
+    for before, category in enumerate((*categories, "")):
+        for shares in (model.popular, model.selling):
+            for item, share in in_order(shares(category), likely):
+                if item not in told:
+                    told.add(item)
+                    yield item, share + len(categories) - before
 
 
 def _arranged(found: Iterable[Choice], arrange: Arrange, resting: Set[str]) -> Iterator[Choice]:
@@ -160,8 +173,8 @@ def _discover(
 ) -> Iterator[Choice]:
     guessed = model.guesses(visit, now)
     new = {item: score for item, score in model.scores(guessed).items() if item not in known}
-    ranked = ((item, score) for item, score in best(new, limit) if is_wanted(item))
-    for item, score in reorder(visit, ranked):
+    ranked = ((item, score) for item, score in in_order(new, limit) if is_wanted(item))
+    for item, score in reorder(visit, islice(ranked, limit)):
         reason, source = model.reason(guessed, item)
         if reason == POPULAR:
             yield Choice(item, score, POPULAR)

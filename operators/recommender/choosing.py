@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 def best(scores: dict[str, float], limit: int) -> list[tuple[str, float]]:
     """The highest, equal ones by name, so that the order is the same each time."""
@@ -11,6 +13,13 @@ def best(scores: dict[str, float], limit: int) -> list[tuple[str, float]]:
         chosen = [scored for scored in chosen if scored[1] >= least]
     chosen.sort(key=_order)
     return chosen[:limit]
+
+
+def in_order(scores: dict[str, float], likely: int) -> Iterator[tuple[str, float]]:
+    """All, best first; cheap as long as no more than the `likely` number is taken."""
+    yield from best(scores, likely)
+    if 0 < likely < len(scores):
+        yield from sorted(scores.items(), key=_order)[likely:]
 
 
 def _order(scored: tuple[str, float]) -> tuple[float, str]:

@@ -68,8 +68,13 @@ class CoVisitation:
 
     def popular(self, category: str = "") -> dict[str, float]:
         """What sells, in this category where one is named and known, with shares."""
-        known = self._state.categories.get(category) if category else self._state.popularity
+        known = self._sold(category)
         return known.leaders() if known else {}
+
+    def selling(self, category: str = "") -> dict[str, float]:
+        """The same of all that is counted, not of those alone that lead; slower."""
+        known = self._sold(category)
+        return known.shares() if known else {}
 
     def sells(self, product: str) -> float:
         """Its share of what sells now."""
@@ -104,6 +109,9 @@ class CoVisitation:
             here.precede(earlier, part)
             put(earlier, there)
         put(product, here)
+
+    def _sold(self, category: str) -> Popularity | None:
+        return self._state.categories.get(category) if category else self._state.popularity
 
     def _count(self, product: str, at: int, category: str) -> None:
         self._state.popularity.add(product, at)

@@ -46,6 +46,10 @@ class Popularity(msgspec.Struct, array_like=True):
             self.top = {each: count / self.total for each, count in cut(self.counts, LEADERS).items()}
         return self.top
 
+    def shares(self) -> dict[str, float]:
+        """All that are counted."""
+        return {each: count / self.total for each, count in self.counts.items()} if self.total else {}
+
     def of(self, product: str) -> float:
         """Its share of all."""
         return self.counts.get(product, 0.0) / self.total if self.total else 0.0
