@@ -126,7 +126,8 @@ class Shard:
         return clock is not None and self._due[EVENT_CLOCK] < clock
 
     def watermarks(self) -> dict[TopicPartition, int]:
-        return {tp: mark[0] for tp, mark in self._watermarks.items()}
+        """The first offset not taken in of each partition: where the first start began, if nothing came since."""
+        return {**self.around.origins, **{tp: mark[0] for tp, mark in self._watermarks.items()}}
 
     def write(self) -> None:
         """One write for everything since the last; then a bite of what need not be kept."""

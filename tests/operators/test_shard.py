@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from state.customer import Customer
 from state.events import ConsentGranted
 from state.ids import Ids
 from state.messages import Delivery
-from tests.operators.shards import DAY, HOUR, MINUTE, START, agrees, desk, identify, message, track
+from state.records import TopicPartition
+from tests.operators.shards import DAY, HOUR, MINUTE, START, TOPIC, agrees, desk, identify, message, track
 
 ANNA = Ids(b"secret").customer(b"anna")
 
@@ -50,6 +52,17 @@ def test_inputs_below_the_watermark_change_nothing(tmp_path: Path) -> None:
         shop.events(identify("anna"), agrees("anna"))
         assert len(shop.decided("anna")) == 1
         assert shop.shard.outbox.count == 2
+
+
+def test_what_lay_before_the_first_start_is_not_yet_to_be_taken_in(tmp_path: Path) -> None:
+    """`at = "latest"`: nobody is to see 14 records waiting in a partition that has had nothing since."""
+    orders, clicks = TopicPartition("orders", 0), TopicPartition(TOPIC, 0)
+    with desk(tmp_path, welcome) as shop:
+        shop.shard.around = replace(shop.shard.around, origins={orders: 14, clicks: 3})
+        assert shop.shard.watermarks() == {orders: 14, clicks: 3}
+        shop.offsets[TOPIC] = 3
+        shop.events(identify("anna"))
+        assert shop.shard.watermarks() == {orders: 14, clicks: 4}
 
 
 def test_no_wait_ends_before_the_clock_is_past_it(tmp_path: Path) -> None:
