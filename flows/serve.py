@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +16,7 @@ from starlette.routing import Route
 
 from config.combinations import is_this_machine
 from config.settings import Settings
+from config.values import Address
 from connectors import recommendations
 from connectors.tokens import Tokens
 from connectors.unsubscribe import app
@@ -23,6 +26,8 @@ from flows.worker_process import prepare, settings_for, told_by_supervisor
 from state.ids import Ids
 from state.secret import load_or_make
 
+BACKLOG = 2048
+
 log = logging.getLogger("impuls.serve")
 
 
@@ -30,17 +35,28 @@ def serve(settings: Settings) -> None:
     """Serve until told to stop."""
     listen = settings.http.listen
     assert listen is not None
-    writer = doors.open_writer(settings)
-    inputs = doors.input_topics(settings)
-    topic = "engagement" if "engagement" in inputs else inputs[-1]
-    secret = load_or_make(settings.secret_file)
-    log.info("listening", extra={"host": listen.host, "port": listen.port})
-    with _recommending(settings, Ids(secret)) as more:
-        application = app(Tokens(secret), writer, topic=topic, more=more)
-        uvicorn.run(
-            application, host=listen.host, port=listen.port, log_config=None, access_log=False, server_header=False
-        )
-    writer.close()
+    with _listening(listen) as door, closing(doors.open_writer(settings)) as writer:
+        inputs = doors.input_topics(settings)
+        topic = "engagement" if "engagement" in inputs else inputs[-1]
+        secret = load_or_make(settings.secret_file)
+        with _recommending(settings, Ids(secret)) as more:
+            application = app(Tokens(secret), writer, topic=topic, more=more)
+            log.info("listening", extra={"host": listen.host, "port": listen.port})
+            chosen = uvicorn.Config(application, log_config=None, access_log=False, server_header=False)
+            uvicorn.Server(chosen).run([door])
+
+
+def _listening(listen: Address) -> socket.socket:
+    """Raises `OSError` with the way out where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    try:
+        return socket.create_server((listen.host, listen.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise OSError(
+            f"http.listen: {listen.host}:{listen.port} cannot be listened on ({why}). "
+            "End whatever has it, or name another address."
+        ) from None
 
 
 @contextmanager

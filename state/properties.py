@@ -219,7 +219,7 @@ def _extras(kind: type[ProductEvent], product: _TidyProduct) -> dict[str, Any]:
 
 def _available(value: bool | str | int | None) -> bool | None:
     if isinstance(value, str):
-        word = value.rsplit("/", 1)[-1].replace("_", "").replace(" ", "").casefold()
+        word = "".join(filter(str.isalnum, value.rsplit("/", 1)[-1])).casefold()
         return word in {"instock", "available", "true", "yes", "onlineonly", "limitedavailability", "1"}
     return None if value is None else bool(value)
 

@@ -1,0 +1,24 @@
+"""The HTTP doors as a process of their own."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from pathlib import Path
+
+import pytest
+
+from config import load
+from flows.serve import serve
+
+
+def test_an_address_that_somebody_has_is_named_with_the_way_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        settings = load(None, {"IMPULS_DATA_DIR": str(tmp_path), "IMPULS_HTTP__LISTEN": address})
+        with caplog.at_level(logging.INFO), pytest.raises(OSError, match="or name another address") as raised:
+            serve(settings)
+    assert str(raised.value).startswith(f"http.listen: {address} cannot be listened on (Address already in use)")
+    assert "listening" not in [record.message for record in caplog.records]
