@@ -13,7 +13,7 @@ from benchmarks.recommender.protocols import PROTOCOLS, stream
 from benchmarks.recommender.reading import Click, Unreadable, read
 from flows import huge_pages
 
-_COLUMNS = ("hr20", "mrr20", "new_hr20", "cold_hr20", "warm_hr20", "coverage20", "novelty20", "learn_us")
+_COLUMNS = ("hr20", "mrr20", "ndcg20", "new_hr20", "cold_hr20", "warm_hr20", "coverage20", "novelty20", "learn_us")
 _MORE = "recommend_p99_us"
 
 

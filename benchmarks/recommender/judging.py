@@ -23,6 +23,7 @@ class Hits:
     asked: int = 0
     hits: int = 0
     reciprocal: float = 0.0
+    gain: float = 0.0  # discounted; of one right product the ideal is 1, so it is normalised as it is
 
     def add(self, place: int | None) -> None:
         """Where in what was shown it stood; None where it did not."""
@@ -30,10 +31,12 @@ class Hits:
         if place is not None:
             self.hits += 1
             self.reciprocal += 1.0 / (1 + place)
+            self.gain += 1.0 / log2(2 + place)
 
     def result(self, kind: str = "") -> dict[str, float]:
         asked = self.asked or 1
-        return {f"{kind}hr20": round(self.hits / asked, 4), f"{kind}mrr20": round(self.reciprocal / asked, 4)}
+        means = {"hr20": self.hits, "mrr20": self.reciprocal, "ndcg20": self.gain}
+        return {f"{kind}{name}": round(value / asked, 4) for name, value in means.items()}
 
 
 @dataclass

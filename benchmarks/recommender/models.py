@@ -83,25 +83,29 @@ def _challenger(step: float) -> str:
 class Popular:
     """What was clicked most, halved each day."""
 
-    HALF_LIFE_MS = 86_400_000.0
+    HALF_LIFE_MS, HALVINGS_MAX = 86_400_000.0, 100
+    FRESH = 200  # clicks after which the best are looked up anew, once there were ten times as many
 
     def __init__(self) -> None:
         self._counts: dict[str, float] = {}
         self._since: int | None = None
         self._top: list[str] = []
-        self._age = 0
+        self._age = self._learnt = 0
 
     def learn(self, click: Click) -> None:
         self._since = click.at if self._since is None else self._since
-        self._counts[click.item] = self._counts.get(click.item, 0.0) + 2.0 ** (
-            (click.at - self._since) / self.HALF_LIFE_MS
-        )
+        halvings = (click.at - self._since) / self.HALF_LIFE_MS
+        if halvings > self.HALVINGS_MAX:  # begin anew before numbers become too large
+            self._counts = {item: count * 2.0**-halvings for item, count in self._counts.items()}
+            self._since, halvings = click.at, 0.0
+        self._counts[click.item] = self._counts.get(click.item, 0.0) + 2.0**halvings
+        self._learnt += 1
         self._age += 1
 
     def see(self, click: Click) -> None: ...
 
     def recommend(self, session: str, at: int) -> Sequence[str]:
-        if not self._top or self._age > 200:
+        if not self._top or self._age > min(self.FRESH, self._learnt // 10):
             self._top = heapq.nlargest(CUT, self._counts, key=self._counts.__getitem__)
             self._age = 0
         return self._top
@@ -115,7 +119,9 @@ class CoOccurrence:
         self._sessions: defaultdict[str, list[str]] = defaultdict(list)
 
     def learn(self, click: Click) -> None:
-        for other in {*self._sessions[click.session]} - {click.item}:
+        for other in dict.fromkeys(self._sessions[click.session]):
+            if other == click.item:
+                continue
             self._with[other][click.item] += 1
             self._with[click.item][other] += 1
         self.see(click)

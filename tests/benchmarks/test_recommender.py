@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,22 @@ def test_a_hit_counts_by_its_place() -> None:
     tally.judge(["a", "b"], "b", new=True)
     tally.judge(["a", "b"], "c", new=False)
     assert (tally.result()["hr20"], tally.result()["mrr20"], tally.result()["new_hr20"]) == (0.5, 0.25, 1.0)
+    assert tally.result()["ndcg20"] == round(0.5 / math.log2(3), 4)
+
+
+def test_what_sells_is_a_baseline_of_any_file_however_short_or_long_ago(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    days = [f"{1_000_000_000 + 25 * 86_400 * n + k},{n},p{k}" for n in range(80) for k in range(3)]
+    path = written(tmp_path / "years.csv", "ts,session,item", *days)
+    found = [result(capsys, str(path), "--baselines", "popularity,co_occurrence") for _ in range(2)]
+    baselines = found[0]["baselines"]
+    assert isinstance(baselines, dict)
+    assert baselines["popularity"]["hr20"] > 0.95
+    assert _without_costs(found[0]) == _without_costs(found[1])
+
+
+def _without_costs(found: object) -> object:
+    if not isinstance(found, dict):
+        return found
+    return {name: _without_costs(value) for name, value in found.items() if not name.endswith("_us")}
