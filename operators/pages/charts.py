@@ -31,12 +31,13 @@ class Axis:
 
 
 def linear(says: str, low: float, high: float, ticks: int = 6) -> Axis:
-    """An axis that ends at a round number."""
+    """An axis that begins and ends at a round number."""
     step = _round_up((high - low) / ticks) if high > low else 1.0
-    last = low + step * math.ceil((high - low) / step - 1e-9) if high > low else low + 1
-    count = round((last - low) / step)
-    marks = [low + n * step for n in range(count + 1)]
-    return Axis(says, [(mark, f"{mark:,.10g}") for mark in marks], lambda value: (value - low) / (last - low))
+    first = math.floor(low / step + 1e-9)
+    last = max(math.ceil(high / step - 1e-9), first + 1)
+    marks = [n * step for n in range(first, last + 1)]
+    width = marks[-1] - marks[0]
+    return Axis(says, [(mark, f"{mark:,.10g}") for mark in marks], lambda value: (value - marks[0]) / width)
 
 
 def logarithmic(says: str, low: float, high: float) -> Axis:

@@ -9,7 +9,7 @@ from operators.recommender.rows import cut
 WIDTH = 500  # products counted; beyond it those with the least are forgotten
 LEADERS = 50
 _GROWN = WIDTH * 2
-_FRESH = 200  # events after which the leaders are looked up anew
+_FRESH = 200  # events after which the leaders are looked up anew, once there were as many
 _DOUBLINGS_MAX = 40.0
 
 
@@ -22,6 +22,7 @@ class Popularity(msgspec.Struct, array_like=True):
     counts: dict[str, float] = {}
     top: dict[str, float] = {}
     age: int = 0
+    fresh: int = 1  # events after which the leaders are looked up anew
 
     def add(self, product: str, at: int) -> None:
         doublings = (at - self.since) / self.half_life_ms
@@ -37,8 +38,8 @@ class Popularity(msgspec.Struct, array_like=True):
         self.age += 1
         if len(counts) > _GROWN:
             self.counts = cut(counts, WIDTH)
-        if self.age >= _FRESH:
-            self.top, self.age = {}, 0
+        if self.age >= self.fresh:
+            self.top, self.age, self.fresh = {}, 0, min(2 * self.fresh, _FRESH)
 
     def leaders(self) -> dict[str, float]:
         """The most popular products with their shares, as they were some events ago."""

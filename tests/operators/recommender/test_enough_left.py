@@ -12,6 +12,7 @@ from operators.recommender.model import STATE, CoVisitation
 from operators.recommender.reading import Learnt
 from operators.recommender.rules import Rule, Rules, boost, leave_out
 from operators.recommender.shelf import Shelf
+from operators.recommender.visits import Visit
 from state import events as ev
 from state.item_store import ItemStore
 from state.recommendations import Block, History, ItemFacts, Recommendation, Wanted
@@ -115,3 +116,15 @@ def test_of_a_new_product_nothing_is_known_but_its_category(store: ItemStore) ->
     learnt.refresh()
     alike = answers.similar(learnt, "new hat", 3, id="s", now=NOW)
     assert (alike.strategy, items(alike)) == ("popularity", SOLD[9:39:10])
+
+
+def test_in_the_first_hours_of_a_shop_what_sells_is_as_fresh_as_what_is_known() -> None:
+    model = CoVisitation()
+    for number in range(40):
+        visit = Visit()
+        model.learn(visit, f"p{number}", NOW + number)
+        model.learn(visit, "best", NOW + number)
+        model.popular()  # somebody asks, from the very beginning
+    leaders = model.popular()
+    assert max(leaders, key=lambda item: leaders[item]) == "best"
+    assert len(leaders) > 20
