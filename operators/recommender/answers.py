@@ -52,7 +52,16 @@ def recommend(
     fallback = _only_sells(found)
     if fallback:
         strategy = POPULARITY
-        found = _sells(learnt, block, history, limit, may_show, resting)
+        pinned = [choice for choice in found if choice.reason == PINNED]
+        there = {choice.item for choice in pinned}
+        found = pinned + _sells(
+            learnt,
+            block,
+            history,
+            limit - len(pinned),
+            lambda item: item not in there and may_show(item),
+            resting,
+        )
     elif block in _NEW:
         found = _filled(learnt, block, history, limit, may_show, resting, found)
     told = _told(learnt, found, block, strategy, id=id, now=now, customer=customer, fallback=fallback)
@@ -80,7 +89,7 @@ def for_message(
     found = _chosen(learnt, wanted.block, wanted.history, wanted.count, now, may_show, reordering, resting)
     if sum(choice.reason == PINNED or choice.item not in resting for choice in found) < wanted.at_least:
         return None
-    fallback = bool(found) and _only_sells(found)
+    fallback = _only_sells(found) and any(choice.reason == POPULAR for choice in found)
     strategy = POPULARITY if fallback else _STRATEGIES[wanted.block]
     told = _told(learnt, found, wanted.block, strategy, id=id, now=now, customer=customer, fallback=fallback)
     return _described(msgspec.structs.replace(told, message_id=message_id), reordering)
@@ -110,7 +119,7 @@ def _chosen(
 
 def _only_sells(found: Sequence[Choice]) -> bool:
     """Whether nothing of it was chosen for her."""
-    return all(choice.reason == POPULAR for choice in found)
+    return all(choice.reason in (POPULAR, PINNED) for choice in found)
 
 
 def _sells(

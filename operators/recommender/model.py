@@ -43,12 +43,8 @@ class CoVisitation:
 
     def learn(self, visit: Visit, product: str, at: int, weight: float = 1.0, category: str = "") -> None:
         """She came to this product at this time (ms).  `weight`: what such an event counts, 1 for a view."""
-        state = self._state
-        if visit.seen:
-            state.events += 1
-            if state.events < _EAGER or not state.events % _SELDOM:
-                state.trust.judge(self.guesses(visit, at).probabilities(product))
         if visit.may_teach(at):
+            self._judge(visit, product, at)
             self._connect(visit, product, gain(at), weight)
             if product not in visit.seen:
                 self._count(product, at, category)
@@ -95,6 +91,14 @@ class CoVisitation:
         if len(state.trust.weights) != len(fresh.weights):
             state.trust = fresh  # learnt by another mixture: these weights are soon learnt anew
         self._state = state
+
+    def _judge(self, visit: Visit, product: str, at: int) -> None:
+        """Which guesses deserved it.  They are the same for all, so who is not heard is not asked here, either."""
+        state = self._state
+        if visit.seen:
+            state.events += 1
+            if state.events < _EAGER or not state.events % _SELDOM:
+                state.trust.judge(self.guesses(visit, at).probabilities(product))
 
     def _connect(self, visit: Visit, product: str, now: float, weight: float) -> None:
         taught = lessons(visit, product, weight)

@@ -10,7 +10,7 @@ from operators.recommender import answers
 from operators.recommender.lessons import Lessons
 from operators.recommender.model import STATE, CoVisitation
 from operators.recommender.reading import Learnt
-from operators.recommender.rules import Rule, Rules, boost, leave_out
+from operators.recommender.rules import Rule, Rules, boost, leave_out, pin
 from operators.recommender.shelf import Shelf
 from operators.recommender.visits import Visit
 from state import events as ev
@@ -101,6 +101,17 @@ def test_what_sells_stands_in_and_the_answer_says_so(store: ItemStore) -> None:
     made = answers.for_message(learnt, wanted, id="r", now=NOW, customer="c", message_id="m")
     assert made is not None
     assert (made.fallback, made.strategy) == (True, "popularity")
+
+
+@pytest.mark.parametrize("block", ["discover", "abandoned"])
+def test_what_sells_stands_in_behind_what_is_pinned(store: ItemStore, block: Block) -> None:
+    pinned = pin("new hat", SOLD[1], blocks=["discover", "abandoned"])
+    told = answered(store, pinned, history=History(), block=block, limit=4)
+    assert (told.fallback, told.strategy) == (True, "popularity")
+    assert items(told) == ["new hat", SOLD[1], *(item for item in items(told)[2:] if item != SOLD[1])]
+    assert len(set(items(told))) == 4
+    assert items(answered(store, pinned, history=History(), block=block, limit=2)) == ["new hat", SOLD[1]]
+    assert answered(store, pinned, block="discover").strategy == "co_visitation"
 
 
 @pytest.mark.parametrize("block", ["discover", "abandoned"])

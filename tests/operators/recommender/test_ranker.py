@@ -117,6 +117,18 @@ def test_a_bot_moves_nobody_elses_recommendations_beyond_a_bound() -> None:
     assert before["b"] > 0.0
 
 
+def test_a_bot_does_not_say_for_everybody_which_guesses_to_trust() -> None:
+    """Who looks at one thing again and again would say that what was seen is all that comes next."""
+    products = "abcdefghij" * 3
+    ranker = shop(*[products[start : start + 4] for start in range(20)] * 15)
+    for product in "abcdefghij":
+        ranker.see_one(product, product)
+    before = {product: [item for item, _ in ranker.recommend(product)][:4] for product in "abcdefghij"}
+    for turn in range(50_000):
+        ranker.learn_one("bot", "a", 1.0, {"at": 60_000 + turn})
+    assert {product: [item for item, _ in ranker.recommend(product)][:4] for product in before} == before
+
+
 def test_a_row_comes_back_from_its_bytes() -> None:
     row = Row({"b": 2.5}, 2.5, {"ż": 0.5}, 0.5)
     read = from_bytes(to_bytes(row))
