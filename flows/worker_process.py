@@ -19,12 +19,12 @@ from prometheus_client import REGISTRY, generate_latest
 
 from config.load import load
 from config.settings import Settings
+from flows.json_log import log_json
 from operators.effects import told
 
 log = logging.getLogger("impuls.process")
 
 _PR_SET_PDEATHSIG = 1
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
 def prepare(name: str, on_stop: Callable[[], object] | None = None) -> None:
@@ -60,36 +60,6 @@ def spare_the_collector() -> None:
 
 def settings_for(config: str | None) -> Settings:
     return load(Path(config) if config else None, os.environ)
-
-
-def log_json(process: str, level: int = logging.INFO) -> None:
-    """One JSON object per line; what is in `extra` becomes a field."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json(process))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
-    logging.getLogger("impuls").setLevel(level)
-
-
-class _Json(logging.Formatter):
-    def __init__(self, process: str) -> None:
-        super().__init__()
-        self._process = process
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z",
-            "level": record.levelname.lower(),
-            "process": self._process,
-            "pid": record.process,
-            "logger": record.name,
-            "event": record.getMessage(),
-        }
-        line |= {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
 
 
 METRICS_BEATS = 5

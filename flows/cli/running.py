@@ -67,7 +67,7 @@ def run(
     ] = None,
 ) -> None:
     """Run workers, couriers, the learner and the HTTP doors until SIGTERM, which drains."""
-    from flows.worker_process import log_json
+    from flows.json_log import log_json
 
     settings = settings_of(config)
     faults = what_is_missing(settings, load_catalog(settings.flows))
