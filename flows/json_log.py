@@ -26,7 +26,7 @@ def log_json(process: str, level: int = logging.INFO) -> None:
 
 
 class Sparing(logging.Filter):
-    """Of what libraries say, one warning of each logger in half a minute, with how many more there were (`left_out`).
+    """Of what libraries say, one warning of each logger in half a minute, with how many more there were (`repeated`).
 
     A client that does not reach its server says so a hundred times a second, in which what we say of it would drown.
     """
@@ -35,7 +35,7 @@ class Sparing(logging.Filter):
         super().__init__()
         self._monotonic = monotonic
         self._silent_to: dict[str, float] = {}
-        self._left_out: dict[str, int] = {}
+        self._repeated: dict[str, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         name = record.name
@@ -45,11 +45,11 @@ class Sparing(logging.Filter):
             return False
         now = self._monotonic()
         if now < self._silent_to.get(name, now):
-            self._left_out[name] = self._left_out.get(name, 0) + 1
+            self._repeated[name] = self._repeated.get(name, 0) + 1
             return False
         self._silent_to[name] = now + LIBRARY_SECONDS
-        if left_out := self._left_out.pop(name, 0):
-            record.left_out = left_out
+        if repeated := self._repeated.pop(name, 0):
+            record.repeated = repeated
         return True
 
 
