@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.ending import end_in_order
 from benchmarks.live import ROOT, data_folder
 from benchmarks.machine import described
 from benchmarks.reports.page import page
@@ -149,4 +150,5 @@ def result(found: Gathered) -> dict[str, object]:
 
 if __name__ == "__main__":
     huge_pages.start_again()  # as `impuls` does
+    end_in_order()
     sys.exit(main())

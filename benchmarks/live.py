@@ -27,6 +27,7 @@ READY_SECONDS_MAX = 180.0
 SETTLE_SECONDS_MAX = 120.0
 STOP_SECONDS_MAX = 60.0
 LOOK_SECONDS = 0.05
+LAST_WORDS = 5  # lines
 # Quiet hours would put the mails off that are to be timed; the doors and the learner are not part of what is measured.
 OURS = {
     "GUARDS__QUIET_HOURS": "none",
@@ -37,7 +38,7 @@ OURS = {
 
 
 class NotReady(RuntimeError):
-    """`impuls run` ended or did not come up; the message says where its log is."""
+    """`impuls run` ended or did not come up; the message has the last it said, since its log goes with the folder."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Live:
         self.start()
         try:
             self.wait(lambda: self.is_ready, READY_SECONDS_MAX, "ready")
-        except NotReady:
+        except BaseException:  # Ctrl-C and SIGTERM too: nobody else would end it
             self.end()
             raise
         return self
@@ -167,10 +168,14 @@ class Live:
         deadline = time.monotonic() + seconds
         while not until():
             if self._process.poll() is not None:
-                raise NotReady(f"`impuls run` ended by itself; see {self._log.name}")
+                raise NotReady(f"`impuls run` ended by itself. {self._last_words()}")
             if time.monotonic() > deadline:
-                raise NotReady(f"`impuls run` was not {what} within {seconds:.0f} s; see {self._log.name}")
+                raise NotReady(f"`impuls run` was not {what} within {seconds:.0f} s. {self._last_words()}")
             time.sleep(LOOK_SECONDS)
+
+    def _last_words(self) -> str:
+        said = Path(self._log.name).read_text(errors="replace").splitlines()[-LAST_WORDS:]
+        return "\n  ".join(("The last it said:", *said)) if said else "It said nothing."
 
     # -- what the processes tell once a second, or /proc tells of them
 

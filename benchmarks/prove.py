@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
+from benchmarks.ending import end_in_order
 from benchmarks.proof import outage, retailrocket
 from benchmarks.proof.broker import broker
 from benchmarks.proof.deployment import ROOT, Clock, Failed, Log, Plan
@@ -234,4 +235,5 @@ def _commit() -> str:
 
 
 if __name__ == "__main__":
+    end_in_order()
     sys.exit(main())

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import machine, throughput
+from benchmarks.ending import end_in_order
 from benchmarks.figures import median, spread
 from benchmarks.live import Live, Setup, Use, data_folder
 from benchmarks.load.generator import rush
@@ -202,4 +203,5 @@ def _tell_standing(found: Standing, scale: Scale) -> None:
 
 
 if __name__ == "__main__":
+    end_in_order()
     sys.exit(main())

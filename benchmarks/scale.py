@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import bench
+from benchmarks.ending import end_in_order
 from benchmarks.figures import median
 from benchmarks.live import ROOT, Live, data_folder
 from benchmarks.load.generator import rush
@@ -191,4 +192,5 @@ def result(done: list[Size], found: Gathered) -> dict[str, object]:
 
 
 if __name__ == "__main__":
+    end_in_order()
     sys.exit(main())
