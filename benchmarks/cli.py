@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import typer
 
 from benchmarks.asked import Asked, measure, summary
+from benchmarks.checks import check, check_writable
+from benchmarks.ending import end_in_order
 from benchmarks.live import NotReady
 from benchmarks.load.generator import CLICKS, GeneratorFailed
 from benchmarks.load.recordings import NoRecording, length_seconds, record
@@ -80,8 +82,10 @@ def run(
     ] = None,
 ) -> None:
     """Run a workload, and write a report."""
-    if (name == REPLAY) != (file is not None):
-        raise typer.BadParameter(f"--file and the workload {REPLAY} go together.", param_hint="--file")
+    if name == REPLAY and file is None:
+        raise typer.BadParameter("replay plays one: name it. `impuls-bench record` writes one.", param_hint="--file")
+    if name != REPLAY and file is not None:
+        raise typer.BadParameter(f"{name} plays none: leave it out, or run {REPLAY}.", param_hint="--file")
     played = None if file is None else max(0.5, length_seconds(file) / speed - warm_seconds + LAST_SECONDS)
     asked = Asked(
         workload=workload(name) if file is None else Workload(REPLAY, REPLAY_SAYS),
@@ -104,8 +108,13 @@ def run(
         speed=speed,
         topic=topic,
     )
+    check(asked, out)
     print("\n".join(described()), flush=True)
-    found = measure(asked, lambda text: print(text, flush=True))
+    try:
+        found = measure(asked, lambda text: print(text, flush=True))
+    except (KeyboardInterrupt, SystemExit) as stopped:
+        print("Stopped: what was started has ended, and no report was written.", file=sys.stderr)
+        raise typer.Exit(130) if isinstance(stopped, KeyboardInterrupt) else stopped from None
     print("\n".join(summary(found)))
     _write(found, out)
 
@@ -118,6 +127,7 @@ def record_(
     since: Annotated[str | None, typer.Option(help="From this time on: 2026-11-23T10:00:00Z.")] = None,
 ) -> None:
     """Record what a topic holds for later replays: nobody's name, address or id stays in it."""
+    check_writable("--to", to)
     since_ms = None if since is None else instant(since)
     count = record(load(config, os.environ), topic, to, since_ms)
     print(f"{to}: {count:,} events")
@@ -145,6 +155,8 @@ def html(
 ) -> None:
     """Make the page of a report."""
     to = out or file.with_suffix(".html")
+    if to == file:
+        raise typer.BadParameter(f"{file} is the page's own name: name the page.", param_hint="--out")
     to.write_text(page(read(file)), encoding="utf-8")
     print(to)
 
@@ -179,6 +191,7 @@ def _mail(text: str | None) -> tuple[str, int] | None:
 
 def main() -> None:
     """Run a command and end the process."""
+    end_in_order()
     try:
         app(standalone_mode=True)
     except (ConfigError, NoSuchWorkload, NoReport, NoRecording, NotTaken) as error:

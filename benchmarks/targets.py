@@ -42,14 +42,14 @@ class Target:
 def open_target(kind: Kind, servers: str | None, run: str, *, start: bool = True) -> Iterator[Target]:
     """Raises `NotTaken`."""
     if servers is not None:
-        yield Target(f"Kafka at {servers}", _to_kafka(servers, run), is_ours=start)
+        yield Target(f"Kafka at {servers}", to_kafka(servers, run), is_ours=start)
     elif not start:
         yield Target("the deployment of the configuration", is_ours=False)
     elif kind == "log":
         yield Target("embedded log")
     else:
         with own_broker() as at:
-            yield Target("Apache Kafka, one node, on this machine", _to_kafka(at, run))
+            yield Target("Apache Kafka, one node, on this machine", to_kafka(at, run))
 
 
 @contextmanager
@@ -66,13 +66,20 @@ def own_broker() -> Iterator[str]:
         yield at
 
 
-def _to_kafka(servers: str, run: str) -> dict[str, str]:
+def to_kafka(servers: str, run: str) -> dict[str, str]:
     return {
         "source": "kafka",
         "kafka.bootstrap_servers": servers,
         "kafka.group": f"{MARK}-{run}",
         "start.at": "latest",
     }
+
+
+def place_of(settings: Settings) -> str:
+    """Which log that is, in a message."""
+    if settings.source == "kafka":
+        return f"Kafka at {settings.kafka.bootstrap_servers}"
+    return f"the embedded log in {settings.data_dir / 'log'}"
 
 
 def settings_of_others(config: Path | None, target: Target) -> Settings:

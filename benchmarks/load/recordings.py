@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.load.plans import Planned
+from benchmarks.targets import place_of
 from config.settings import Settings
 from flows import worker_doors as doors
 from state.instants import format_instant, parse_instant
@@ -122,7 +123,9 @@ def record(settings: Settings, topic: str, to: Path, since_ms: int | None, event
         if isinstance(event.get("userId") or event.get("anonymousId"), str):
             found.append((at_ms, _encode({**_unnamed(event, key), "timestamp": format_instant(at_ms)})))
     if not found:
-        raise NoRecording(f"topic {topic}: no events in it. Name a topic of events, or an earlier --since.")
+        raise NoRecording(
+            f"topic {topic} in {place_of(settings)}: no events in it. Name a topic of events, or an earlier --since."
+        )
     found.sort(key=lambda each: each[0])
     with gzip.open(to, "wb") if to.suffix == ".gz" else to.open("wb") as out:
         out.writelines(line + b"\n" for _, line in found)
@@ -153,7 +156,10 @@ def _read(settings: Settings, topic: str, since_ms: int | None, most: int) -> It
     try:
         partitions = [TopicPartition(topic, partition) for partition in reader.partitions(topic)]
         if not partitions:
-            raise NoRecording(f"topic {topic}: there is no such topic. Name one that is there.")
+            raise NoRecording(
+                f"topic {topic}: there is no such topic in {place_of(settings)}. Name one that is there, or the "
+                "configuration of an Impuls that has it with --config."
+            )
         beginnings, ends = reader.beginnings(partitions), reader.ends(partitions)
         positions = beginnings if since_ms is None else reader.at_time(partitions, since_ms)
         reader.assign(positions)
