@@ -133,7 +133,8 @@ def tell_repetition(found: Repetition, number: int, tell: Tell) -> None:
 
 def _doubts(asked: Asked) -> Iterator[str]:
     if asked.repeat < 5:
-        yield f"{asked.repeat} repetitions: a comparison needs five on each side to show that something differs"
+        count = "one repetition" if asked.repeat == 1 else f"{asked.repeat} repetitions"
+        yield f"{count}: a comparison needs five on each side to show that something differs"
 
 
 def _told(asked: Asked, target: Target, mail: str) -> Told:
@@ -168,7 +169,8 @@ def _what(asked: Asked) -> dict[str, str]:
 
 
 def summary(found: Report) -> Iterator[str]:
-    """The measures as lines: median, and the range of the repetitions."""
+    """The measures as lines: median, and the range of the repetitions; then what was not told of a repetition yet."""
     for each in found.measures:
         span = f" ({shown(min(each.values))} – {shown(max(each.values))})" if len(each.values) > 1 else ""
         yield f"  {each.says:<62}{shown(each.median):>8} {each.unit}{span}"
+    yield from (f"  {warning}" for warning in found.warnings if not warning.startswith("repetition "))

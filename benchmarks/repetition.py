@@ -15,6 +15,7 @@ from benchmarks.watch import SETTLE_SECONDS_MAX, Seen, Watch
 from config.settings import Settings
 
 SAMPLE_SECONDS = 0.25
+BEHIND_MS, BEHIND_SHARE = 1000, 0.01  # so many so long after the load has ended, and it was more than could be carried
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,36 @@ class Repetition:
         inside = [sample for sample in self.samples if 0 <= sample.at <= self.sent.seconds]
         return (inside[0], inside[-1]) if len(inside) > 1 else (self.samples[0], self.samples[-1])
 
+    @property
+    def behind(self) -> int:
+        """How many were done long after the load had ended: mails, or decisions where there are no mails."""
+        ended = self.sent.began_ms + 1000 * self.sent.seconds
+        return sum(due + took > ended + BEHIND_MS for due, took in self._done)
+
+    @property
+    def was_behind(self) -> bool:
+        return self.behind > BEHIND_SHARE * len(self._done)
+
+    @property
+    def _done(self) -> list[tuple[int, float]]:
+        return self.seen.accepted or self.seen.decided
+
     def warnings(self) -> Iterator[str]:
         """Where the load was not what it should have been, or mails are missing."""
         yield from self.sent.warnings()
         missing = self.sent.mails - len(self.seen.accepted)
         if self.knows_mails and missing > 0:
-            yield f"of {self.sent.mails:,} mails {missing:,} were not accepted in time: percentiles are of the others"
+            others = "percentiles are of the others" if self.seen.accepted else "there are no latencies of mails"
+            yield f"of {self.sent.mails:,} mails {missing:,} were not accepted in time: {others}"
+        if not self.knows_mails and not self.seen.accepted:
+            yield "no event led to a mail at once: there are no latencies of mails"
+        if self.seen.refused:
+            yield f"{self.seen.refused:,} tries to send a mail did not end with its being accepted"
+        if self.was_behind:
+            yield (
+                f"Impuls was behind: {self.behind:,} of {len(self._done):,} were done over a second after the load had "
+                "ended. It was more than can be carried here, and how late it gets depends on how long the run is"
+            )
         if self.seen.repeated:
             yield f"{self.seen.repeated:,} mails were accepted twice"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ def report(told: Told, repetitions: list[Repetition], warnings: list[str], pace:
         measures=measures,
         curves=list(curves(repetitions)),
         series=list(_series(shown)),
-        warnings=warnings + told_once(repetitions),
+        warnings=[*warnings, *too_few(repetitions), *told_once(repetitions)],
         notes=[
             f"The lines over time are of the repetition whose p99 is the median: number {shown_number(repetitions)}."
         ],
@@ -59,6 +60,17 @@ def report(told: Told, repetitions: list[Repetition], warnings: list[str], pace:
 
 def place() -> Place:
     return Place(machine=machine.machine(), versions=machine.versions(), commit=machine.commit())
+
+
+def too_few(repetitions: list[Repetition]) -> Iterator[str]:
+    """Where a percentile has too few values to be anything but the greatest of them."""
+    fewest = min(len(each.accepted) for each in repetitions)
+    names = " and ".join(name for name, share in PERCENTILES if share < 1 and fewest * (1 - share) < 1 - 1e-9)
+    if fewest and names:
+        yield (
+            f"{fewest:,} mails in a repetition are too few for {names}: what stands there is the slowest mail. "
+            "p99 needs 100 and p99.9 needs 1,000: a longer run has more, or one of a higher rate"
+        )
 
 
 def told_once(repetitions: list[Repetition]) -> list[str]:
@@ -112,7 +124,8 @@ def _rates(repetitions: list[Repetition]) -> Iterator[Measure]:
 
 
 def costs(repetitions: list[Repetition]) -> Iterator[Measure]:
-    for kind in ("worker", "courier"):
+    """CPU for an event is not known where it was not worked off while it was measured."""
+    for kind in ("worker", "courier") if not any(each.was_behind for each in repetitions) else ():
         yield Measure(
             name=f"{kind}_cpu_us_an_event",
             says=f"CPU time of the {kind}s for an event",
@@ -152,13 +165,13 @@ def shown_number(repetitions: list[Repetition]) -> int:
 
 def _series(shown: Repetition) -> Iterator[Series]:
     slices = by_bucket(shown.seen.accepted, shown.sent.began_ms, SLICE_MS)
-    seconds = range(len(shown.sent.by_second))
+    seconds = range(min(len(shown.sent.by_second), math.ceil(shown.sent.seconds)))  # after the last it only runs out
     at = [second + 0.5 for second in seconds]
     for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
         values = [percentile(slices[n], share) if slices.get(n) else None for n in seconds]
         yield Series(chart="latency", name=name, unit="ms", x=at, y=values)
-    planned: list[float | None] = [float(count) for count, _ in shown.sent.by_second]
-    appended: list[float | None] = [float(count) for _, count in shown.sent.by_second]
+    planned: list[float | None] = [float(shown.sent.by_second[n][0]) for n in seconds]
+    appended: list[float | None] = [float(shown.sent.by_second[n][1]) for n in seconds]
     accepted: list[float | None] = [float(len(slices.get(n, ()))) for n in seconds]
     yield Series(chart="rate", name="events planned", unit="/s", x=at, y=planned)
     yield Series(chart="rate", name="events appended", unit="/s", x=at, y=appended)
@@ -168,6 +181,7 @@ def _series(shown: Repetition) -> Iterator[Series]:
 
 def _use_over_time(shown: Repetition) -> Iterator[Series]:
     pairs = [(a, b) for a, b in zip(shown.samples, shown.samples[4:], strict=False) if b.at > a.at]
+    pairs = [(a, b) for a, b in pairs if 0 <= b.at <= shown.sent.seconds + 1]
     x = [b.at for _, b in pairs]
     for process in shown.samples[0].uses if shown.samples else ():
         cores: list[float | None] = [

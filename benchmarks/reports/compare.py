@@ -21,6 +21,7 @@ from benchmarks.reports.report import Measure, Report
 
 LEVEL = 0.05
 RESAMPLES = 2_000
+SAYS_MAX = 48
 SETTINGS_OF_NO_MATTER = {"seed"}
 
 Verdict = Literal["better", "worse", "no difference shown", "too few repetitions to tell", ""]
@@ -100,7 +101,7 @@ def doubts(a: Report, b: Report) -> Iterator[str]:
     if _without_load(a.place.machine) != _without_load(b.place.machine):
         yield f"not the same machine: {a.place.machine} and {b.place.machine}. Ratios then say nothing about Impuls."
     if a.place.versions != b.place.versions:
-        yield f"not the same versions: {a.place.versions} and {b.place.versions}"
+        yield f"not the same versions: {_only(a, b)} and {_only(b, a)}"
     for name in sorted((a.settings.keys() | b.settings.keys()) - SETTINGS_OF_NO_MATTER):
         mine, other = a.settings.get(name, "as it comes"), b.settings.get(name, "as it comes")
         if mine != other:
@@ -108,6 +109,12 @@ def doubts(a: Report, b: Report) -> Iterator[str]:
     for name, report in (("A", a), ("B", b)):
         if report.warnings:
             yield f"{name} has warnings of its own, the first of {len(report.warnings)}: {report.warnings[0]}"
+
+
+def _only(of: Report, but: Report) -> str:
+    """The versions that the other does not have."""
+    others = but.place.versions.split(", ")
+    return ", ".join(each for each in of.place.versions.split(", ") if each not in others) or "none of these"
 
 
 def _without_load(machine: str) -> str:
@@ -127,11 +134,17 @@ def lines(a: Report, b: Report) -> Iterator[str]:
     for each in found:
         span = f"{each.low:.2f} – {each.high:.2f}"
         yield (
-            f"{each.a.says[:48] + ', ' + each.a.unit:<58}{number(each.a.median):>12}{number(each.b.median):>12}"
+            f"{_short(each.a.says) + ', ' + each.a.unit:<58}{number(each.a.median):>12}{number(each.b.median):>12}"
             f"{each.ratio:>8.2f}  {span:<14}{_said(each)}"
         )
     yield ""
     yield from _conclusion(found)
+
+
+def _short(says: str) -> str:
+    """To fit into a column; what stands in brackets goes first."""
+    says = says if len(says) <= SAYS_MAX else says.partition(" (")[0]
+    return says if len(says) <= SAYS_MAX else f"{says[: SAYS_MAX - 1]}…"
 
 
 def _said(each: Compared) -> str:

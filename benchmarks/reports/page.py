@@ -63,7 +63,8 @@ def _warnings(warnings: list[str]) -> str:
 
 def _measures(measures: list[Measure]) -> str:
     has_goals = any(each.goal is not None for each in measures)
-    head = '<tr><th>what</th><th class="n">median</th><th class="n">from – to</th><th>unit</th><th class="n">times</th>'
+    head = '<tr><th>what</th><th class="n">median</th><th class="n">from – to</th><th>unit</th>'
+    head += '<th class="n">repetitions</th>'
     head += '<th class="n">goal</th></tr>' if has_goals else "</tr>"
     return f"<table>{head}{''.join(_row(each, has_goals) for each in measures)}</table>"
 
@@ -126,4 +127,4 @@ def _up(unit: str, values: list[float], is_latency: bool) -> Axis:
     """Latencies that differ by more than a factor of twenty are told apart by their logarithms only."""
     if is_latency and max(values) > 20 * max(0.1, min(values)):
         return logarithmic(f"{unit} (logarithmic)", max(0.1, min(values)), max(values))
-    return linear(unit, 0, max(*values, 0.001))
+    return linear("a second" if unit == "/s" else unit, 0, max(*values, 0.001))

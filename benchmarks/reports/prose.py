@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.reports.report import Report
+from benchmarks.reports.report import Measure, Report
 
 HOW = (
     "The load is an open loop: every event has the moment it is due beforehand and is appended at that moment, "
@@ -21,19 +21,24 @@ HOW = (
 )
 
 
+def _spread(each: Measure) -> str:
+    if len(each.values) == 1:
+        return ""
+    return f" (median of {len(each.values)} repetitions, from {min(each.values):.1f} to {max(each.values):.1f} ms)"
+
+
 def meaning(report: Report) -> Iterator[str]:
     """A few sentences in the reader's words, from what was measured."""
     p50, p99 = report.measure("accepted_p50_ms"), report.measure("accepted_p99_ms")
     if p50 is not None and p99 is not None:
         yield (
             f"Half of the mails that an event led to at once were with the mail server within {p50.median:.1f} ms of "
-            f"when the event should have been appended, and 99 of 100 within {p99.median:.1f} ms (median of "
-            f"{len(p99.values)} repetitions, from {min(p99.values):.1f} to {max(p99.values):.1f} ms)."
+            f"when the event should have been appended, and 99 of 100 within {p99.median:.1f} ms{_spread(p99)}."
         )
     cpu = report.measure("worker_cpu_us_an_event")
     if cpu is not None and cpu.median > 0:
         yield (
-            f"At this rate a worker spends {cpu.median:.0f} µs of CPU time on an event. Events that come one by one "
+            f"At this rate a worker spends {cpu.median:,.0f} µs of CPU time on an event. Events that come one by one "
             "cost more than those that come in batches, so a core is full at a higher rate than this suggests."
         )
     back = report.measure("back_after_spike_s")

@@ -84,8 +84,17 @@ def chart(title: str, lines: Sequence[Line], x: Axis, y: Axis) -> str:
     for number, line in enumerate(lines):
         path = _path(line.points, x, y)
         if path:
-            parts.append(f'<path class="line c{number % COLOURS}" d="{path}"><title>{escape(line.name)}</title></path>')
+            under = " under" if any(_covers(later, line) for later in lines[number + 1 :]) else ""
+            parts.append(
+                f'<path class="line{under} c{number % COLOURS}" d="{path}"><title>{escape(line.name)}</title></path>'
+            )
     return "".join([*parts, *_legend(lines), "</svg>"])
+
+
+def _covers(later: Line, line: Line) -> bool:
+    """Whether most of the line would be hidden by one that is drawn over it."""
+    points = [point for point in line.points if point[1] is not None]
+    return 2 * len(set(points) & set(later.points)) > len(points)
 
 
 def _legend(lines: Sequence[Line]) -> list[str]:

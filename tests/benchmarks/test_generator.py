@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.histograms import Histogram
+from benchmarks.live import Use
 from benchmarks.load.generator import CLICKS, Generator, GeneratorFailed, generate
 from benchmarks.load.plans import Load
 from benchmarks.load.workloads import workload
+from benchmarks.repetition import Sample
+from benchmarks.runs import costs
 from config.load import load as load_settings
 from connectors.log import LogReader, create_topics
 from state.records import Ack, TopicPartition, TopicSpec
@@ -61,9 +64,23 @@ def test_a_load_that_was_not_kept_up_is_told() -> None:
     assert SENT.kept_its_rate
     late = replace(SENT, late=20, behind_ms_max=900.0, ended_behind_ms=12.0)
     few = replace(SENT, appended=900)
-    assert "20 of 1,000 events were appended over 50 ms late, the worst 900 ms, the last 12 ms" in next(late.warnings())
+    assert "20 of 1,000 events were appended over 50 ms late, the worst 900 ms, the last 12 ms; " in next(
+        late.warnings()
+    )
+    assert "count from when they were due (no coordinated omission)" in next(late.warnings())
     assert "900 of 1,000 events were appended in time" in next(few.warnings())
     assert "of 3 mails 1 were not accepted" in next(repetition([(0, 1.0), (1, 2.0)], mails=3).warnings())
+    assert next(repetition([], mails=3).warnings()).endswith("there are no latencies of mails")
+
+
+def test_a_load_that_was_more_than_impuls_can_carry_is_told() -> None:
+    kept, behind = repetition([(1_900, 1_000.0)] * 99), repetition([(1_900, 1_200.0)] * 99)
+    assert list(kept.warnings()) == []
+    assert next(behind.warnings()).startswith("Impuls was behind: 99 of 99 were done over a second after the load had")
+    uses = {"worker-0": Use(1.0, 10.0, 10.0), "courier-0": Use(1.0, 10.0, 10.0)}
+    samples = [Sample(0.0, uses), Sample(2.0, uses)]
+    assert len(list(costs([replace(kept, samples=samples)]))) == 3
+    assert [each.name for each in costs([replace(behind, samples=samples)])] == ["worker_rss_mib"]
 
 
 def test_all_of_a_plan_stands_in_the_log_each_event_with_the_moment_it_was_due(tmp_path: Path) -> None:

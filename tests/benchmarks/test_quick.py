@@ -30,6 +30,7 @@ def test_percentiles_are_values_that_were_measured() -> None:
     assert percentile(hundred, 1.0) == 100
     assert percentile([7.0], 0.99) == 7
     assert median([3.0, 1.0, 2.0]) == 2
+    assert median([3.0, 1.0]) == 2
     assert spread([3.0, 1.0, 2.0]) == "2.0 (1.0 – 3.0)"
     with pytest.raises(ValueError, match="nothing was measured"):
         percentile([], 0.5)

@@ -11,8 +11,9 @@ from benchmarks.histograms import Histogram
 from benchmarks.load.paces import Spike
 from benchmarks.reports.compare import compare, doubts, holm, lines
 from benchmarks.reports.page import page
-from benchmarks.reports.report import SCHEMA, Measure, NoReport, read, save
-from benchmarks.runs import back_after, shown_number
+from benchmarks.reports.report import SCHEMA, Measure, NoReport, Place, read, save
+from benchmarks.runs import back_after, shown_number, too_few
+from operators.pages.charts import Line, chart, linear
 from tests.benchmarks.loads import repetition, report
 
 NAMES = ("p50", "p99", "decided p50", "decided p99", "cpu", "rss")
@@ -87,6 +88,11 @@ def test_what_else_differs_is_told() -> None:
     told = "\n".join(doubts(report({}, {"rate": "500", "setting store.cache_mib": "64"}), report({}, {"rate": "900"})))
     assert "rate: 500 → 900" in told
     assert "setting store.cache_mib: 64 → as it comes" in told
+    mine, other = report({}), report({})
+    place = Place(machine="another, load 9.0 before the start", versions="CPython, rocksdict 1", commit="c0ffee")
+    told = "\n".join(doubts(mine, msgspec.structs.replace(other, place=place)))
+    assert "not the same machine: one, load 1.0 before the start and another" in told
+    assert "not the same versions: none of these and rocksdict 1" in told
 
 
 class Page(HTMLParser):
@@ -120,6 +126,19 @@ def test_the_page_needs_no_network_and_no_scripts_and_is_whole() -> None:
     assert shown.found.count("svg") == 2
     assert "steady &lt;at&gt; 500" in text
     assert "Half of the mails that an event led to at once were with the mail server within 4.0 ms" in text
+
+
+def test_a_percentile_of_too_few_mails_is_told_of() -> None:
+    assert not list(too_few([repetition([(0, 1.0)] * 1_000)]))
+    assert "100 mails in a repetition are too few for p99.9:" in next(too_few([repetition([(0, 1.0)] * 100)]))
+    assert "too few for p99 and p99.9:" in next(too_few([repetition([(0, 1.0)] * 99), repetition([(0, 1.0)] * 999)]))
+
+
+def test_a_line_that_lies_under_another_is_drawn_wider() -> None:
+    under, other, over = (Line(name, [(0, value), (1, value)]) for name, value in (("a", 1), ("b", 2), ("c", 1)))
+    shown = chart("t", [under, other, over], linear("s", 0, 1), linear("ms", 0, 2))
+    assert shown.count("line under c0") == 1
+    assert shown.count("under") == 1
 
 
 def test_a_histogram_outlives_being_text() -> None:
