@@ -61,7 +61,7 @@ bench-scale: venv
 	@$(PYTHON) -m benchmarks.scale $(ARGS)
 
 bench-quick: venv
-	@$(PYTHON) -m benchmarks.quick
+	@$(PYTHON) -m benchmarks.quick $(ARGS)
 
 bench-measuring: venv
 	@$(PYTHON) -m benchmarks.measuring $(ARGS)

@@ -123,7 +123,10 @@ def _repeat(asked: Asked, settings: Settings, run: str, number: int, live: Live 
 
 
 def tell_repetition(found: Repetition, number: int, tell: Tell) -> None:
-    text = f"  {number}: {found.sent.appended:,} events, {len(found.accepted):,} mails"
+    count = f"{found.sent.appended:,}"
+    if found.sent.appended != found.sent.planned:
+        count += f" of {found.sent.planned:,}"
+    text = f"  {number}: {count} events in time, {len(found.accepted):,} mails"
     if found.accepted:
         text += f", accepted p50 {found.p(0.5):.1f} p99 {found.p(0.99):.1f} max {found.p(1.0):.1f} ms"
     tell(text)
@@ -156,7 +159,7 @@ def _told(asked: Asked, target: Target, mail: str) -> Told:
 
 
 def _pace(asked: Asked) -> str:
-    return f"{asked.pace:g} events a second" if asked.file is None else f"{asked.speed:g} times its own pace"
+    return f"{asked.pace:,.10g} events a second" if asked.file is None else f"{asked.speed:g} times its own pace"
 
 
 def _what(asked: Asked) -> dict[str, str]:

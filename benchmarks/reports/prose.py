@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from benchmarks.figures import number
 from benchmarks.reports.report import Measure, Report
 
 HOW = (
@@ -24,7 +25,9 @@ HOW = (
 def _spread(each: Measure) -> str:
     if len(each.values) == 1:
         return ""
-    return f" (median of {len(each.values)} repetitions, from {min(each.values):.1f} to {max(each.values):.1f} ms)"
+    return (
+        f" (median of {len(each.values)} repetitions, from {number(min(each.values))} to {number(max(each.values))} ms)"
+    )
 
 
 def meaning(report: Report) -> Iterator[str]:
@@ -32,8 +35,8 @@ def meaning(report: Report) -> Iterator[str]:
     p50, p99 = report.measure("accepted_p50_ms"), report.measure("accepted_p99_ms")
     if p50 is not None and p99 is not None:
         yield (
-            f"Half of the mails that an event led to at once were with the mail server within {p50.median:.1f} ms of "
-            f"when the event should have been appended, and 99 of 100 within {p99.median:.1f} ms{_spread(p99)}."
+            f"Half of the mails that an event led to at once were with the mail server within {number(p50.median)} ms "
+            f"of when the event should have been appended, and 99 of 100 within {number(p99.median)} ms{_spread(p99)}."
         )
     cpu = report.measure("worker_cpu_us_an_event")
     if cpu is not None and cpu.median > 0:

@@ -125,7 +125,7 @@ def test_the_page_needs_no_network_and_no_scripts_and_is_whole() -> None:
     assert "script" not in shown.found
     assert shown.found.count("svg") == 2
     assert "steady &lt;at&gt; 500" in text
-    assert "Half of the mails that an event led to at once were with the mail server within 4.0 ms" in text
+    assert "Half of the mails that an event led to at once were with the mail server within 4.00 ms" in text
 
 
 def test_a_percentile_of_too_few_mails_is_told_of() -> None:
