@@ -11,6 +11,7 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -67,33 +68,39 @@ class Recommending:
     def recommend(self, customer: str, block: Block, limit: int, exclude: frozenset[str]) -> Recommendation:
         """Kept until she does something new, one of it is sold out, or it is `KEPT_SECONDS` old; logged once."""
         key = (customer, block, limit, exclude)
-        now = time.time()
-        self._learnt.refresh()
-        if (standing := self._standing(key, now)) is not None:
-            return standing
-        history, versions = self._history(customer)
-        made = answers.recommend(
-            self._learnt,
-            history,
-            block,
-            limit,
-            id=secrets.token_hex(16),
-            now=round(now * 1000),
-            customer=customer,
-            exclude=exclude,
-            describe=True,
-        )
-        return self._told(key, versions, now, made)
+
+        def answered() -> Recommendation:
+            now = time.time()
+            if (standing := self._standing(key, now)) is not None:
+                return standing
+            history, versions = self._history(customer)
+            made = answers.recommend(
+                self._learnt,
+                history,
+                block,
+                limit,
+                id=secrets.token_hex(16),
+                now=round(now * 1000),
+                customer=customer,
+                exclude=exclude,
+                describe=True,
+            )
+            return self._told(key, versions, now, made)
+
+        return self._always(answered)
 
     def similar(self, item: str, limit: int) -> Recommendation:
         """Kept and logged like what is for a customer."""
         key: _Key = (item, "similar", limit, frozenset())
-        now = time.time()
-        self._learnt.refresh()
-        if (standing := self._standing(key, now)) is not None:
-            return standing
-        made = answers.similar(self._learnt, item, limit, id=secrets.token_hex(16), now=round(now * 1000))
-        return self._told(key, {}, now, made)
+
+        def answered() -> Recommendation:
+            now = time.time()
+            if (standing := self._standing(key, now)) is not None:
+                return standing
+            made = answers.similar(self._learnt, item, limit, id=secrets.token_hex(16), now=round(now * 1000))
+            return self._told(key, {}, now, made)
+
+        return self._always(answered)
 
     def prepare(self, shard: int) -> None:
         """Open a shard before somebody waits for it."""
@@ -106,6 +113,16 @@ class Recommending:
         self._learnt.close()
         for shard, _ in self._shards.values():
             shard.close()
+
+    def _always(self, answered: Callable[[], Recommendation]) -> Recommendation:
+        """From what was learnt; where that cannot be read, from what is known without it until it is opened again."""
+        try:
+            self._learnt.refresh()
+            return answered()
+        except StoreError as error:
+            log.warning("recommender not read", extra={"fact": str(error)})
+            self._learnt.close()
+            return answered()
 
     def _standing(self, key: _Key, now: float) -> Recommendation | None:
         """What was answered lately and would still be."""

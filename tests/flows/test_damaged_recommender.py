@@ -1,0 +1,79 @@
+"""An answer always comes, also where what the learner wrote cannot be read."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config import load
+from config.settings import Settings
+from flows import worker_doors as doors
+from flows.serve_recommendations import Recommending
+from operators.recommender import reading
+from operators.recommender.lessons import Lessons
+from operators.recommender.model import STATE, CoVisitation
+from operators.recommender.shelf import Shelf
+from state import events as ev
+from state.ids import Ids
+from state.item_store import FOLDER, ItemStore
+from state.recommendations import Recommendation
+from state.rocks import Memory
+from state.secret import load_or_make
+
+NOW = round(time.time() * 1000)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    made = load(None, {"IMPULS_DATA_DIR": str(tmp_path / "data"), "IMPULS_SECRET_FILE": str(tmp_path / "secret")})
+    doors.make_topics(made)
+    return made
+
+
+@pytest.fixture
+def recommending(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recommending]:
+    monkeypatch.setattr(reading, "REFRESH_SECONDS", 0.0)
+    made = Recommending(settings, Ids(load_or_make(settings.secret_file)), tmp_path / "scratch")
+    yield made
+    made.close()
+
+
+def learn(settings: Settings, state: bytes | None = None) -> None:
+    store = ItemStore.open(settings.data_dir, Memory(8, 8))
+    shelf = Shelf(store)
+    model = CoVisitation(shelf)
+    lessons = Lessons(model, shelf)
+    for n in range(20):
+        for product in ("shoes", "laces"):
+            lessons.take(b"%d" % n, ev.ProductViewed(product_id=product, at=NOW + n))
+    rows, facts = shelf.to_save()
+    store.commit(rows, facts, {STATE: model.state_bytes() if state is None else state}, {})
+    store.close()
+
+
+def asked(recommending: Recommending) -> list[tuple[str, list[str]]]:
+    answers: list[Recommendation] = [
+        recommending.recommend("anna", "discover", 4, frozenset()),
+        recommending.similar("shoes", 4),
+    ]
+    return [(each.strategy, sorted(item.item for item in each.items)) for each in answers]
+
+
+def test_damage_is_answered_with_what_can_be_read(settings: Settings, recommending: Recommending) -> None:
+    learn(settings, b"\x01not what was written")
+    assert asked(recommending) == [("popularity", []), ("co_visitation", ["laces"])]  # of what sells nothing is known
+    learn(settings)
+    assert asked(recommending) == [("popularity", ["laces", "shoes"]), ("co_visitation", ["laces"])]
+
+
+def test_what_is_learnt_anew_in_an_empty_folder_is_found(settings: Settings, recommending: Recommending) -> None:
+    learn(settings)
+    assert recommending.similar("shoes", 4).strategy == "co_visitation"
+    shutil.rmtree(settings.data_dir / FOLDER)
+    assert recommending.recommend("berta", "discover", 1, frozenset()).strategy == "popularity"
+    learn(settings)
+    assert recommending.similar("laces", 4).strategy == "co_visitation"
