@@ -39,6 +39,7 @@ log = logging.getLogger("impuls.serve")
 
 SHARD_SECONDS = 10.0  # how old a shard may be as it is read; what came since is followed
 KEPT_SECONDS = 10.0  # how long an answer stands while she does nothing
+KEPT_SIMILAR_SECONDS = 1.0  # the same of what is for nobody: the learner writes as often
 KEPT_MAX = 20_000
 _encode = msgspec.json.Encoder().encode
 _Key = tuple[str, Block, int, frozenset[str]]
@@ -90,7 +91,7 @@ class Recommending:
         return self._always(answered)
 
     def similar(self, item: str, limit: int) -> Recommendation:
-        """Kept and logged like what is for a customer."""
+        """Logged like what is for a customer, and kept for a shorter time."""
         key: _Key = (item, "similar", limit, frozenset())
 
         def answered() -> Recommendation:
@@ -127,7 +128,7 @@ class Recommending:
     def _standing(self, key: _Key, now: float) -> Recommendation | None:
         """What was answered lately and would still be."""
         kept = self._kept.get(key)
-        if kept is None or now - kept.at >= KEPT_SECONDS:
+        if kept is None or now - kept.at >= (KEPT_SECONDS if kept.answer.customer else KEPT_SIMILAR_SECONDS):
             return None
         recent, facts = self._following.recent, self._learnt.facts
         if any(recent.version(who) != version for who, version in kept.versions.items()):

@@ -1,4 +1,4 @@
-"""An answer always comes, also where what the learner wrote cannot be read."""
+"""An answer always comes, also where what the learner wrote cannot be read; and it is as new as that."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from state.item_store import FOLDER, ItemStore
 from state.recommendations import Recommendation
 from state.rocks import Memory
 from state.secret import load_or_make
+from tests.flows.deployments import until
 
 NOW = round(time.time() * 1000)
 
@@ -42,13 +43,13 @@ def recommending(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyP
     made.close()
 
 
-def learn(settings: Settings, state: bytes | None = None) -> None:
+def learn(settings: Settings, state: bytes | None = None, *, following: str = "laces") -> None:
     store = ItemStore.open(settings.data_dir, Memory(8, 8))
     shelf = Shelf(store)
     model = CoVisitation(shelf)
     lessons = Lessons(model, shelf)
     for n in range(20):
-        for product in ("shoes", "laces"):
+        for product in ("shoes", following):
             lessons.take(b"%d" % n, ev.ProductViewed(product_id=product, at=NOW + n))
     rows, facts = shelf.to_save()
     store.commit(rows, facts, {STATE: model.state_bytes() if state is None else state}, {})
@@ -68,6 +69,14 @@ def test_damage_is_answered_with_what_can_be_read(settings: Settings, recommendi
     assert asked(recommending) == [("popularity", []), ("co_visitation", ["laces"])]  # of what sells nothing is known
     learn(settings)
     assert asked(recommending) == [("popularity", ["laces", "shoes"]), ("co_visitation", ["laces"])]
+
+
+def test_what_is_similar_is_as_new_as_what_the_learner_wrote(settings: Settings, recommending: Recommending) -> None:
+    learn(settings)
+    first = recommending.similar("shoes", 4)
+    assert recommending.similar("shoes", 4).recommendation_id == first.recommendation_id
+    learn(settings, following="polish")
+    assert until(lambda: "polish" in [each.item for each in recommending.similar("shoes", 4).items], 8.0)
 
 
 def test_what_is_learnt_anew_in_an_empty_folder_is_found(settings: Settings, recommending: Recommending) -> None:
