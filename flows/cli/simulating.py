@@ -14,7 +14,7 @@ from flows.catalog import load
 from flows.cli.options import Config, Json, fail, settings_of
 from flows.cli.scenario import read_scenario
 from flows.cli.timeline import Timeline, print_json
-from flows.cli.writing import Unwritten, Writer
+from flows.cli.writing import Unwritten, Writer, unsaid
 
 
 def simulate(
@@ -54,8 +54,8 @@ def simulate(
             unwritten[str(error)] = None
         else:
             if texts and not as_json:
-                timeline.say(f"\n{message.template}, {timeline.when(message.at)}", "bold")
-                timeline.say("\n".join(words.values()).rstrip())
+                timeline.say(f"\n{message.template}, {timeline.apart(message.at)}", "bold")
+                timeline.say("\n".join(words.values()).rstrip() or unsaid(message), "" if words else "dim")
     misses = play.misses(play.simulation.decisions(play.play_out))
     misses += unwritten
     failed = sorted({entry.flow for entry in entries if entry.what == "flow_error"})

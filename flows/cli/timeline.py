@@ -46,6 +46,7 @@ class Timeline:
         self._everything, self._since = everything, since
         self._console = Console(highlight=False, soft_wrap=True)
         self._day = self._clock = ""
+        self._days = 0
 
     def print(self, entries: Sequence[Entry]) -> None:
         for group in _groups(entries):
@@ -63,8 +64,20 @@ class Timeline:
     def when(self, at: int) -> str:
         """A moment with as much of its day as the last line leaves open."""
         local = self._local(at)
-        clock = local.strftime("%H:%M:%S" if local.second else "%H:%M")
-        return clock if local.strftime("%Y-%m-%d") == self._day else f"{local.strftime('%a %-d %b')} {clock}"
+        return self._clock_of(local) if local.strftime("%Y-%m-%d") == self._day else self._with_day(local)
+
+    def apart(self, at: int) -> str:
+        """A moment for what does not stand among the lines: with its day, where they are of several."""
+        local = self._local(at)
+        return self._with_day(local) if self._days > 1 else self._clock_of(local)
+
+    def _with_day(self, local: datetime) -> str:
+        same_year = self._day.startswith(f"{local.year}-") or not self._day
+        return f"{local.strftime('%a %-d %b' if same_year else '%a %-d %b %Y')} {self._clock_of(local)}"
+
+    @staticmethod
+    def _clock_of(local: datetime) -> str:
+        return local.strftime("%H:%M:%S" if local.second else "%H:%M")
 
     def _local(self, at: int) -> datetime:
         return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)).astimezone(self._zone)
@@ -74,6 +87,7 @@ class Timeline:
         day, clock = local.strftime("%Y-%m-%d"), local.strftime("%H:%M:%S")
         if day != self._day:
             self._day, self._clock = day, ""
+            self._days += 1
             zone = f"  {self._zone.key}"
             self._console.print(Text(f"\n{local.strftime('%A, %-d %B %Y')}", "bold underline") + Text(zone, "dim"))
         shown = clock if clock != self._clock or first else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import json
+
 from config.settings import Settings
 from connectors.links import Links
 from connectors.mail import Composer
@@ -40,3 +42,12 @@ class Writer:
                 f"{message.template} cannot be written, so it would be skipped (no_content): {error}. Correct the "
                 "file, or the function that makes its content."
             ) from error
+
+
+def unsaid(message: Message) -> str:
+    """In place of the words of a message that has none here."""
+    if message.channel == "webhook":
+        return json.format(json.encode(message.content)).decode()
+    if message.wanted is not None:
+        return f"With {message.wanted.at_least} products or more, which are chosen when it is sent; else no_content."
+    return "There is no template of this name."

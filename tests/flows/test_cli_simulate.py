@@ -156,6 +156,42 @@ def test_what_a_message_would_say_is_shown(tmp_path: Path) -> None:
     assert "More shoes" not in asked("simulate", "looked", play, cwd=tmp_path).out
 
 
+SEVERAL = """\
+from operators.flow import Flow, Template, days, on, recommend, send, wait
+from state.events import ProductViewed
+
+def content(view, customer):
+    return {"first_name": customer.first_name}
+
+hello = Template("hello", content)
+picks = Template("picks", content, recommends=recommend("discover", 4, at_least=2))
+told = Template("told", content, channel="webhook", to="crm", kind="transactional")
+steps = [send(hello), wait("a_day", days(1)), send(picks), send(told), wait("a_year", days(365)), send(hello)]
+FLOWS = [Flow("looked", enter=on(ProductViewed), steps=steps)]
+"""
+
+
+def test_what_is_said_on_several_days_is_shown_with_its_day_and_why_a_message_has_no_words_yet(tmp_path: Path) -> None:
+    play = shop(tmp_path, "Dear {{ first_name }}")
+    (tmp_path / "shop.py").write_text(SEVERAL)
+    with play.open("a") as more:
+        more.write('[[expect]]\nat = "0"\nmessage = "hello"\n')
+    (tmp_path / "templates" / "hello" / "subject.txt").write_text("Hello")
+    (tmp_path / "templates" / "picks").mkdir()
+    for name in ("subject.txt", "body.txt"):
+        (tmp_path / "templates" / "picks" / name).write_text("For you")
+    ended = asked("simulate", "looked", play, "--texts", cwd=tmp_path)
+    assert "waits at a_year until Wed 6 Jan 2027 12:00" in ended.out
+    said = ended.out.split("through\n\n")[1]
+    assert said == (
+        "hello, Mon 5 Jan 2026 12:00\nHello\nDear Anna\n\n"
+        "picks, Tue 6 Jan 2026 12:00\n"
+        "With 2 products or more, which are chosen when it is sent; else no_content.\n\n"
+        'told, Tue 6 Jan 2026 12:00\n{\n  "first_name": "Anna"\n}\n\n'
+        "hello, Wed 6 Jan 12:00\nHello\nDear Anna\n"
+    )
+
+
 def test_a_template_that_does_not_go_with_its_content_fails_the_scenario(tmp_path: Path) -> None:
     ended = asked("simulate", "looked", shop(tmp_path, "Dear {{ first_nam }}"), cwd=tmp_path)
     assert ended.code == 1
