@@ -21,6 +21,7 @@ from prometheus_client import Counter, Histogram
 from connectors.answer import Answer
 from connectors.catch_up import Key, catch_up
 from connectors.lanes import Lane, Provider, TargetLanes, lane_of
+from connectors.outages import Outages
 from state import dead_letters
 from state.ids import Ids
 from state.instants import format_instant
@@ -85,6 +86,7 @@ class Courier:
         self._next: dict[TopicPartition, int] = {}
         self._unsent: deque[tuple[str, bytes, bytes, object]] = deque()
         self._written: dict[tuple[str, Key], asyncio.Event] = {}  # what waits until its record is in the log
+        self._outages = Outages()
         self._singly = 0  # so many messages are still to be called one at a time
         self._alone = asyncio.Lock()
         self._commit_at = 0.0
@@ -225,11 +227,11 @@ class Courier:
             async with self._alone:
                 self._singly -= 1
                 await self._started_first(message, provider)
-                answer = await _deliver(provider, message)
+                answer = await self._deliver(provider, message)
         else:
             if message.at_most_once:
                 await self._started_first(message, provider)
-            answer = await _deliver(provider, message)
+            answer = await self._deliver(provider, message)
         took = 0.0
         if answer.result == "accepted" and message.appended_at:
             took = max(0.0, self._wall() - message.appended_at)
@@ -246,6 +248,27 @@ class Courier:
         if chosen is None:
             return None
         return msgspec.structs.replace(message, content={**message.content, "recommended": chosen})
+
+    async def _deliver(self, provider: Provider, message: Message) -> Answer:
+        try:
+            answer = await provider.deliver(message)
+        except Exception as error:
+            # Where it was raised, and not its text, which may say to whom the message goes.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            log.error(
+                "provider failed",
+                extra={
+                    "provider": provider.name,
+                    "flow": message.flow,
+                    "error": type(error).__name__,
+                    "where": f"{where.filename}:{where.lineno}",
+                },
+            )
+            return Answer("unknown", type(error).__name__)
+        self._outages.heard(message, provider.name, answer)
+        if answer.result == "no_content":
+            _tell_unwritten(message.template, answer.detail)
+        return answer
 
     async def _started_first(self, message: Message, provider: Provider) -> None:
         """Write down that a call begins, and wait until that is in the log."""
@@ -364,27 +387,6 @@ class Courier:
         self._seen[key] = None
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
-
-
-async def _deliver(provider: Provider, message: Message) -> Answer:
-    try:
-        answer = await provider.deliver(message)
-    except Exception as error:
-        # Where it was raised, and not its text, which may say to whom the message goes.
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        log.error(
-            "provider failed",
-            extra={
-                "provider": provider.name,
-                "flow": message.flow,
-                "error": type(error).__name__,
-                "where": f"{where.filename}:{where.lineno}",
-            },
-        )
-        return Answer("unknown", type(error).__name__)
-    if answer.result == "no_content":
-        _tell_unwritten(message.template, answer.detail)
-    return answer
 
 
 def _tell_unwritten(template: str, detail: str) -> None:
