@@ -157,7 +157,7 @@ class Supervisor:
 
     def _command(self, part: Part | Literal["learner_choices"], told: dict[str, object]) -> list[str]:
         told = {"config": self._config, "supervisor": os.getpid(), **told}
-        return [sys.executable, "-m", f"flows.{part}", json.dumps(told)]
+        return [sys.executable, "-P", "-m", f"flows.{part}", json.dumps(told)]
 
     def _courier(self, number: int) -> Group:
         return Group(f"courier-{number}", [self._command("courier", {"courier": number, "couriers": self._couriers})])

@@ -392,9 +392,9 @@ def _read(path: Path) -> bytes:
 
 
 def _name(cmdline: Path) -> str:
-    words = _read(cmdline).split(b"\0")
+    words = _read(cmdline).split(b"\0")  # what the process was told, and nothing
     if b"flows.worker" in words:
-        return Path(json.loads(words[3])["place"]).stem.replace("place", "worker")
+        return Path(json.loads(words[-2])["place"]).stem.replace("place", "worker")
     if b"flows.courier" in words:
-        return f"courier-{json.loads(words[3])['courier']}"
+        return f"courier-{json.loads(words[-2])['courier']}"
     return ""

@@ -75,10 +75,12 @@ def until(holds: Callable[[], bool], seconds: float = SECONDS_MAX) -> bool:
 
 
 @contextmanager
-def running(folder: Path, *options: str, settings: str = "", **environment: str) -> Iterator[Deployment]:
+def running(
+    folder: Path, *options: str, settings: str = "", at: Path | str = ROOT, **environment: str
+) -> Iterator[Deployment]:
     """`impuls run` on a new (or the same) folder, ready; killed at the end where it still runs.
 
-    With few shards where `settings` say nothing: each is opened twice at a start.
+    With few shards where `settings` say nothing: each is opened twice at a start.  `at` is the working directory.
     """
     folder.mkdir(parents=True, exist_ok=True)
     few = "" if "shards = " in settings else "shards = 8\n"
@@ -93,11 +95,11 @@ listen = "127.0.0.1:{free_port()}"
 """
     )
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("IMPULS_")}
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "run", *options, "--config"]
+    command = [sys.executable, "-P", "-c", "from flows.cli import main; main()", "run", *options, "--config"]
     with (folder / "impuls.log").open("ab") as out:
         process = subprocess.Popen(
             [*command, folder / "impuls.toml"],
-            cwd=ROOT,
+            cwd=at,
             stderr=out,
             env={**inherited, "PYTHONPATH": str(ROOT), **environment},
         )

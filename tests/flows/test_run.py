@@ -170,3 +170,22 @@ def test_nothing_is_replayed_after_a_polite_stop(tmp_path: Path) -> None:
         assert "impuls_events_total{" not in metrics
         assert len(deployment.decisions()) == 1
         assert deployment.stop() == 0
+
+
+def test_what_a_shop_has_beside_its_settings_stands_in_for_nothing_of_ours(tmp_path: Path) -> None:
+    """Where `impuls` is started is looked in last, by every process: a `config.py` there is the shop's own affair."""
+    for name in ("config", "state", "operators", "connectors", "http", "json"):
+        (tmp_path / f"{name}.py").write_text('raise RuntimeError("not what was meant")\n')
+    with running(tmp_path, at=tmp_path) as deployment:
+        shop = Shop(deployment, Mailbox())
+
+        def is_served() -> bool:
+            try:
+                return shop.get("http", "/openapi.json")[0] == 200
+            except OSError:
+                return False
+
+        assert until(is_served), deployment.log()
+        assert deployment.stop() == 0
+        assert "not what was meant" not in deployment.log()
+        assert '"died"' not in deployment.log()
