@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, reduce
+from functools import reduce
 from operator import or_
 from typing import Any
 
@@ -27,7 +27,6 @@ def encode(event: Event) -> bytes:
     return _encoder.encode(event)
 
 
-@lru_cache(maxsize=64)  # who goes on from a wait is asked about, and written to, because of one event
 def decode(raw: bytes) -> Event:
     """Raises `msgspec.MsgspecError` for bytes that are no event of this version."""
     event: Event = _decoder.decode(raw)

@@ -26,7 +26,6 @@ def format_instant(at: int) -> str:
     return f"{_day_text(day)}T{_TWO[hour]}:{_TWO[minute]}:{_TWO[second]}.{_THREE[ms]}Z"
 
 
-@lru_cache(maxsize=16_384)  # a source asks for it, and somewhat later who decodes the event
 def parse_instant(text: str) -> int:
     """Milliseconds of an ISO 8601 instant.  Raises `NaiveInstant` without a zone, else `ValueError`."""
     moment = _read(text)
