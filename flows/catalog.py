@@ -59,6 +59,11 @@ def load(module: str, models: Path | None = None) -> Catalog:
         ) from error
     except Exception as error:
         raise _raised(module, error) from error
+    if (hidden := _hidden(module, found.__file__)) is not None:
+        raise CatalogError(
+            f'flows = "{module}": another module of that name was found first, {found.__file__}, and not {hidden}. '
+            'Give yours a name of its own, such as "my_flows".'
+        )
     flows = getattr(found, "FLOWS", None)
     if not isinstance(flows, list | tuple):
         raise CatalogError(f'flows = "{module}": the module has no list FLOWS. Write FLOWS = [your_flow] in it.')
@@ -75,6 +80,15 @@ def load(module: str, models: Path | None = None) -> Catalog:
     except (FlowError, ModelUnreadable) as error:
         raise CatalogError(str(error)) from error
     return Catalog(program, Path(folder), shares.follow if shares else lambda: None, _rules(module, found))
+
+
+def _hidden(module: str, found: str | None) -> Path | None:
+    """The module of that name in the working directory, where it is not the one that was found."""
+    place = Path.cwd().joinpath(*module.split("."))
+    for file in (place / "__init__.py", place.with_suffix(".py")):
+        if file.is_file():
+            return None if found is not None and file.samefile(found) else file
+    return None
 
 
 def _raised(module: str, error: Exception) -> CatalogError:

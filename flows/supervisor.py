@@ -157,7 +157,9 @@ class Supervisor:
 
     def _command(self, part: Part | Literal["learner_choices"], told: dict[str, object]) -> list[str]:
         told = {"config": self._config, "supervisor": os.getpid(), **told}
-        return [sys.executable, "-P", "-m", f"flows.{part}", json.dumps(told)]
+        # What lies in the working directory hides nothing of ours; where it is ours, it is found as we were.
+        search = [] if Path(__file__).parents[1].samefile(Path.cwd()) else ["-P"]
+        return [sys.executable, *search, "-m", f"flows.{part}", json.dumps(told)]
 
     def _courier(self, number: int) -> Group:
         return Group(f"courier-{number}", [self._command("courier", {"courier": number, "couriers": self._couriers})])

@@ -72,3 +72,14 @@ def test_a_module_that_is_not_there_is_told_with_where_it_was_looked_for(tmp_pat
         f"flows = \"shopp\": No module named 'shopp'. Name a module that is installed or lies in {tmp_path}"
         in ended.err
     )
+
+
+@pytest.mark.parametrize("place", ["flows.py", "flows/__init__.py"])
+def test_a_module_that_another_of_its_name_hides_is_not_passed_over_in_silence(place: str, tmp_path: Path) -> None:
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text(SHOP)
+    (tmp_path / "impuls.toml").write_text('flows = "flows"\n')
+    ended = asked("check", cwd=tmp_path)
+    assert ended.code == 2
+    assert ended.err.startswith('flows = "flows": another module of that name was found first, ')
+    assert f'and not {tmp_path / place}. Give yours a name of its own, such as "my_flows".' in ended.err
