@@ -321,12 +321,13 @@ class Engine:
     def _hear_inside(self, turn: Turn, flow: Flow[Any], fact: Event, lenient: bool) -> None:
         """Let those leave, or go on from their wait, whom the fact moves."""
         customer, name = turn.customer, flow.name
+        about = places.about(flow, fact)
         for passage in customer.passages:  # a list that is replaced, never changed
-            if passage.flow != name:
+            if passage.flow != name or fact.at < passage.entered_at:
+                continue
+            if about is not None and passage.subject != about:
                 continue
             version = self._versions.at(name, customer.id, passage.wait) or flow
-            if not places.concerns(flow, fact, passage.subject) or fact.at < passage.entered_at:
-                continue
             if places.some_matches(version.leave, fact, customer, lenient):
                 places.leave(customer, flow.name, passage.subject, fact.at)
                 continue
@@ -341,11 +342,8 @@ class Engine:
         if customer.pending and places.some_matches(flow.leave, fact, customer, lenient):
             # Messages put off after their passage was through.
             for pending in customer.pending:
-                if (
-                    pending.flow == flow.name
-                    and places.concerns(flow, fact, pending.subject)
-                    and pending.entered_at <= fact.at
-                ):
+                is_meant = pending.flow == name and about in (None, pending.subject)
+                if is_meant and pending.entered_at <= fact.at:
                     places.leave(customer, flow.name, pending.subject, fact.at)
 
     def _enter(self, turn: Turn, flow: Flow[Any], fact: Event) -> None:

@@ -41,8 +41,9 @@ def some_matches(triggers: Iterable[Trigger[Any]], fact: Event, customer: Custom
     return False
 
 
-def concerns(flow: Flow[Any], fact: Event, subject: str) -> bool:
-    return flow.per is Event or not isinstance(fact, flow.per) or fact.subject == subject
+def about(flow: Flow[Any], fact: Event) -> str | None:
+    """The subject of the only passages of this flow that a fact can move; None where it can move all."""
+    return fact.subject if flow.per is not Event and isinstance(fact, flow.per) else None
 
 
 def find(customer: Customer, flow: str, subject: str) -> Passage | None:
