@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +77,8 @@ def replayed(folder: Path, *, models: Path | None = None, workers: int = 1, batc
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
+    for module in ("curious", "picky"):  # of an earlier test's folder
+        monkeypatch.delitem(sys.modules, module, raising=False)
     (tmp_path / "curious.py").write_text(CURIOUS)
     (tmp_path / "impuls.toml").write_text(f'data_dir = "data"\nflows = "curious"\nsecret_file = "secret"\n{SETTINGS}')
     write(tmp_path / "shop.jsonl", shop())
