@@ -53,7 +53,6 @@ ACCEPTED = Histogram(
 Chooser = Callable[[Message, Wanted], Awaitable[Sequence[Mapping[str, Any]] | None]]
 """Gives the products that a message shows, each as its template takes it; None where they are too few."""
 
-_unwritten: dict[tuple[str, str], int] = {}  # how often a template could not be written, and why
 _message = msgspec.json.Decoder(Message)
 _encode = msgspec.json.Encoder().encode
 
@@ -87,6 +86,7 @@ class Courier:
         self._unsent: deque[tuple[str, bytes, bytes, object]] = deque()
         self._written: dict[tuple[str, Key], asyncio.Event] = {}  # what waits until its record is in the log
         self._outages = Outages()
+        self._unwritten: dict[tuple[str, str], int] = {}  # how often a template could not be written, and why
         self._singly = 0  # so many messages are still to be called one at a time
         self._alone = asyncio.Lock()
         self._commit_at = 0.0
@@ -267,8 +267,17 @@ class Courier:
             return Answer("unknown", type(error).__name__)
         self._outages.heard(message, provider.name, answer)
         if answer.result == "no_content":
-            _tell_unwritten(message.template, answer.detail)
+            self._tell_unwritten(message.template, answer.detail)
         return answer
+
+    def _tell_unwritten(self, template: str, detail: str) -> None:
+        """A template that cannot be filled in silences its message for everybody: log that at first, then seldom."""
+        if len(self._unwritten) >= UNWRITTEN_MAX:
+            self._unwritten.clear()
+        times = self._unwritten.get((template, detail), 0)
+        if times % UNWRITTEN_EVERY == 0:
+            log.error("a message could not be written", extra={"template": template, "error": detail})
+        self._unwritten[template, detail] = times + 1
 
     async def _started_first(self, message: Message, provider: Provider) -> None:
         """Write down that a call begins, and wait until that is in the log."""
@@ -387,13 +396,3 @@ class Courier:
         self._seen[key] = None
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
-
-
-def _tell_unwritten(template: str, detail: str) -> None:
-    """A template that cannot be filled in silences its message for everybody: log that at the first, then seldom."""
-    if len(_unwritten) >= UNWRITTEN_MAX:
-        _unwritten.clear()
-    times = _unwritten.get((template, detail), 0)
-    if times % UNWRITTEN_EVERY == 0:
-        log.error("a message could not be written", extra={"template": template, "error": detail})
-    _unwritten[template, detail] = times + 1

@@ -6,7 +6,6 @@ of it: what a killed process leaves behind cannot be read by anybody.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from rocksdict import WriteOptions
@@ -43,9 +42,6 @@ class PassingKeys:
 
     def destroy(self, owner: bytes) -> None:
         self.forget([owner])
-
-    def destroyed(self) -> Iterator[tuple[bytes, bytes]]:
-        return iter(())
 
     def sync(self) -> None:
         """Nothing of this is on disk."""

@@ -35,9 +35,7 @@ def simulate(
     try:
         play = read_scenario(scenario, name, catalog.program)
         writer = Writer(settings, catalog)
-    except TemplateFaults as error:
-        raise fail(str(error), 2) from None
-    except ConfigError as error:
+    except (TemplateFaults, ConfigError) as error:
         raise fail(str(error), 2) from None
     entries = play.simulation.timeline(play.play_out)
     if as_json:

@@ -11,7 +11,7 @@ from itertools import islice
 
 import msgspec
 
-from operators.recommender.blocks import PINNED, POPULAR, Choice, choose, popular
+from operators.recommender.blocks import PINNED, POPULAR, Arrange, Choice, choose, popular
 from operators.recommender.reading import Learnt
 from operators.recommender.reordering import Reordering
 from state.instants import format_instant
@@ -112,9 +112,13 @@ def _chosen(
     reordering: Reordering,
     resting: Set[str],
 ) -> list[Choice]:
-    arrange = partial(learnt.rules.arrange, block, facts=learnt.facts)
-    pinned = learnt.rules.pinned(block)
+    arrange, pinned = _arrange(learnt, block), learnt.rules.pinned(block)
     return choose(block, learnt.model, history, limit, now, may_show, arrange, pinned, reordering, resting)
+
+
+def _arrange(learnt: Learnt, block: Block) -> Arrange:
+    """How the shop's rules put the products of a block."""
+    return partial(learnt.rules.arrange, block, facts=learnt.facts)
 
 
 def _only_sells(found: Sequence[Choice]) -> bool:
@@ -134,7 +138,7 @@ def _sells(
 
     Where a block is for what is new to her, what she came to stands in only if there is nothing else.
     """
-    arrange = partial(learnt.rules.arrange, block, facts=learnt.facts)
+    arrange = _arrange(learnt, block)
     latest = islice(reversed(history.touched), CATEGORIES)
     categories = list(dict.fromkeys(learnt.facts(item).category for item in latest))
     hers = history.bought.keys() | history.in_cart
@@ -162,9 +166,12 @@ def _filled(
     if len(found) >= limit:
         return found
     there = {choice.item for choice in found} | history.touched.keys() | history.bought.keys() | history.in_cart
-    arrange = partial(learnt.rules.arrange, block, facts=learnt.facts)
     more = popular(
-        learnt.model, limit - len(found), lambda item: item not in there and may_show(item), arrange, resting
+        learnt.model,
+        limit - len(found),
+        lambda item: item not in there and may_show(item),
+        _arrange(learnt, block),
+        resting,
     )
     least = found[-1].score
     return found + [choice._replace(score=min(choice.score, least)) for choice in more]
