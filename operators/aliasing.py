@@ -214,8 +214,10 @@ def _emptied(customer: Customer, alias: Alias) -> bytes:
         alias=alias,
         unindexed=[*customer.unindexed, *customer.interests],  # she waits for nothing any more
         changes_heard=customer.changes_heard,
+        woken=customer.woken,
+        arrivals=customer.arrivals,
     )
-    customer.alias = None
+    customer.alias, customer.arrivals = None, None
     state = customers.encode(customer)
     for field in customer.__struct_fields__:
         setattr(customer, field, getattr(kept, field))

@@ -63,6 +63,7 @@ class Crossing:
             entry = self._shard.residents.entry(chash, anonymous)
             effects = Effects()
             self._shard.wake_if_due(chash, entry, effects)
+            self._shard.note(entry, (tp, record), event.at)
             announce(entry.customer, known, claim_of(known, anonymous, cause, around.ids), event.at)
             self._shard.residents.dirty[chash] = entry
             self._shard.follow(chash, entry, effects, None)
@@ -81,6 +82,7 @@ class Crossing:
         entry = shard.residents.entry(chash, whose.decode())
         effects = Effects()
         shard.wake_if_due(chash, entry, effects)
+        shard.note(entry, at)
         shard.around.engine.meeting.take(entry.customer, word, effects)
         if shard.clock.now is not None:
             shard.wake_customer(chash, entry, effects)

@@ -172,14 +172,19 @@ class Engine:
                 if not gate.is_open or clock <= gate.at:
                     self._let_rest(customer, clock, effects)
                     return applied
+                if gate.at > customer.woken:
+                    customer.woken = gate.at
                 self._pass(turn, gate, clock)
             elif first is None or self.meeting.bound(customer, clock) <= until + self._graces.get(first.flow, 0):
                 self._let_rest(customer, clock, effects)
                 return applied
-            elif isinstance(first, Passage):
-                self._wake_passage(turn, first)
             else:
-                self._look_again(turn, first)
+                if until > customer.woken:
+                    customer.woken = until
+                if isinstance(first, Passage):
+                    self._wake_passage(turn, first)
+                else:
+                    self._look_again(turn, first)
 
     def on_wall(self, customer: Customer, wall: int, effects: Effects, started: int = 0) -> None:
         """Retries that are due, and messages whose result nobody told since this worker started."""

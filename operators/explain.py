@@ -1,17 +1,17 @@
 """Why a customer did or did not get a message: her own history run again, alone, with a witness.
 
-The same engine takes the same records, with the clocks as they were as far as anybody wrote them down: when a
-record entered the log, when a decision was published.  The shard clock may have been later than that, never
-earlier; where a late event was taken in before a wait ended, the decisions in the store tell.  What the
-re-run decides is compared with what the store holds, and every difference is told.  Pure: time is an argument.
+The same engine takes the same records in the order in which they came.  Where an event came before a wait of hers
+ended, it is taken before, and where it came after, the customer's record has a note of it (`state.arrivals`).  What
+the re-run decides is compared with what the store holds, and every difference is told.  Pure: time is an argument.
 """
 
 from __future__ import annotations
 
 import base64
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -29,20 +29,19 @@ from operators.trace import Entry, Trace
 from operators.tracing import TracingEngine
 from state import customer as customers
 from state import dead_letters, event_codec
+from state.arrivals import Late, Place
 from state.catalogue import CatalogueChange
 from state.customer import Customer
 from state.dead_letters import DeadLetter
 from state.decisions import Cause
 from state.decode import Rejected
-from state.events import Event
+from state.events import Event, ProductEvent
 from state.ids import Ids
 from state.instants import parse_instant
 from state.messages import Delivery
 from state.passages import NEVER, Pending
 from state.records import TopicPartition
 from state.words import Forward, Refusal
-
-BURST_MS = 2_000  # records that entered the log closer together were most likely read together
 
 
 class FailedThen(RuntimeError):
@@ -59,14 +58,6 @@ class _Snapshot:
     held: list[Arrived]
 
 
-@dataclass
-class _Late:
-    """Wakes due at or after `due` wait until the inputs up to `last` have been taken in."""
-
-    due: int = NEVER
-    last: int = -1
-
-
 def explain(
     program: Program,
     rules: Rules,
@@ -75,14 +66,16 @@ def explain(
     *,
     clock: Literal["live", "replay"],
     until: int,
+    is_past: bool,
     clock_now: int,
     wall_now: int,
 ) -> list[Entry]:
     """All that happened to her until then, and why.
 
-    `until` is a moment of the deployment's clock; `clock_now` is how far the shard clock is known to have come.
+    `until` is a moment of the deployment's clock, now or `is_past`; `clock_now` is how far the shard clock is known to
+    have come.
     """
-    return Rerun(program, rules, ids, memory, clock == "live", until, wall_now).play(clock_now)
+    return Rerun(program, rules, ids, memory, clock == "live", until, is_past, wall_now).play(clock_now)
 
 
 @dataclass
@@ -95,24 +88,23 @@ class Rerun:
     memory: Memory
     live: bool
     until: int
+    is_past: bool
     wall_now: int
     trace: Trace = field(default_factory=Trace)
     effects: Effects = field(default_factory=Effects)
     held: list[tuple[tuple[int, str, int, int], Arrived]] = field(default_factory=list)
-    clock: int = 0
 
     def __post_init__(self) -> None:
         self._breaker = NeverStops()
         self.customer = Customer(id=self.memory.customer, arms=dict(self.memory.arms))
-        self._late = _Late()
         self._last_wall = 0
+        self._is_over = False  # the moment asked about has come
+        self._past: Customer | None = None
         self._failures = list(self.memory.failures)
         self._failed_then = ""
-        self._sent = {
-            told.decision.message_id
-            for told in self.memory.decisions.values()
-            if told.decision.outcome == "send" and self._upto(told)
-        }
+        sent = [told for told in self.memory.decisions.values() if told.decision.outcome == "send"]
+        self._ever_sent = {told.decision.message_id for told in sent}
+        self._sent = {told.decision.message_id for told in sent if self._upto(told)}
         self.engine = TracingEngine(
             self.program,
             self.rules,
@@ -125,69 +117,96 @@ class Rerun:
         )
 
     def play(self, clock_now: int) -> list[Entry]:
-        inputs = [each for each in self.memory.inputs if self._happened(each)]
-        for place, taken in enumerate(inputs):
-            if taken.offset >= self.memory.watermarks.get(TopicPartition(taken.topic, taken.partition), 0):
-                self._not_taken(taken)
-                continue
-            clock = taken.wall if self.live else max(self.clock, taken.at or 0)
-            if place > self._late.last:
-                self._late = _Late()
-            self._advance(clock, taken.wall, inputs[place:], place)
-            self._advance_as_the_store_says(taken.wall, self._late.due - 1)
+        late = self.memory.late
+        inputs = [taken for taken in self.memory.inputs if self._was_taken(taken)]
+        ahead = _Ahead(inputs, late, self._due_to_this_day())
+        for number, taken in enumerate(inputs):
+            if self.live and taken.wall > self.until:
+                break  # what came after it came later, too
+            self._advance(partial(self._had_ended, taken, late.get(taken.place), ahead, number), taken.wall)
+            if taken.at is not None:
+                self._comes_to(taken.at)
             before = self._snapshot()
-            self._take(taken)
-            self._note_failures(before)
-            if self._agreement(before) == "later":
+            if not self._is_over:
+                self._take(taken)
+                self._note_failures(before)
+                self._is_over = self._agreement(before) == "later"
+            if self._is_over:
                 self._restore(before)
-                self._not_taken(taken)
+                break
             self._last_wall = taken.wall
-        self._late = _Late()
+        else:
+            number = len(inputs)
         wall = min(self.until, self.wall_now) if self.live else self.wall_now
-        self._advance(min(clock_now, self.until), wall, (), 0)
-        self._advance_as_the_store_says(wall, self.until)
+        self._advance(partial(self._has_ended, clock_now, ahead, number), wall)
+        for taken in (*inputs[number:], *(taken for taken in self.memory.inputs if not self._was_taken(taken))):
+            if not self.live or taken.wall <= self.until:
+                self._not_taken(taken)
+        if not self.live:
+            self._comes_to(clock_now)
+            self.trace.entries = [each for each in self.trace.entries if self._is_told(each)]
         cross_check(self.trace, self.memory.decisions, self._upto, self.memory.kept_since)
-        standing(self.trace, self.customer, self._breaker.stopped, self.until, wall)
-        if self.memory.record is not None:
+        standing(self.trace, self._past or self.customer, self._breaker.stopped, self.until, wall)
+        if self.memory.record is not None and not self.is_past:
             compare(self.trace, self.program, self.customer, self.memory.record)
         return self.trace.entries
 
     # -- time goes on
 
-    def _advance(self, clock: int, wall: int, ahead: Sequence[Taken], place: int) -> None:
-        """Everything that was due before this input, in order of time."""
-        while True:
+    def _due_to_this_day(self) -> int:
+        """The earliest moment of her waits that have not ended, as the store has it; who rests has none."""
+        if self.memory.record is None:
+            return NEVER
+        self._breaker.ask(self.memory.stopped)
+        due = self.engine.next_wake(self.memory.record)
+        self._breaker.ask(frozenset())
+        return due
+
+    def _had_ended(self, taken: Taken, note: Late | None, ahead: _Ahead, number: int, until: int, due: int) -> bool:
+        """Whether a wait had ended before this input came."""
+        if note is not None:
+            return until < note.due
+        if ahead.comes_before(until, number):
+            return False
+        if taken.at is not None:
+            return until < taken.at
+        if self.live:
+            return due < taken.wall
+        # On the log's own time a result tells no more than that its message had been sent.
+        return isinstance(taken.what, Delivery) and self._is_yet_to_send(taken.what.message_id)
+
+    def _has_ended(self, clock_now: int, ahead: _Ahead, number: int, until: int, due: int) -> bool:
+        """Whether it had by the moment that is asked about."""
+        if (self.live and until > self.until) or ahead.comes_before(until, number):
+            return False
+        return self.memory.record is not None or due < clock_now
+
+    def _advance(self, has_ended: Callable[[int, int], bool], wall: int) -> None:
+        """Wake her where a wait has ended, in order of time."""
+        while not self._is_over:
             event_due, wall_due = self.engine.dues(self.customer)
-            limit = min(clock, self._late.due)
-            if event_due < limit and (event_due <= wall_due or wall_due > wall):
-                went_on = self._wake(event_due, ahead, place)
+            until = self.engine.next_wake(self.customer)
+            if (event_due <= wall_due or wall_due > wall) and event_due != NEVER and has_ended(until, event_due):
+                went_on = self._wake(until, event_due)
             elif wall_due <= wall:
                 went_on = self._wake_wall(wall_due)
             else:
                 break
             if not went_on:
                 break
-        self.clock = max(self.clock, min(clock, self._late.due))
 
-    def _wake(self, due: int, ahead: Sequence[Taken], place: int) -> bool:
-        """Wake what is due then; False (and nothing done) where it was not woken before the inputs ahead."""
+    def _wake(self, until: int, due: int) -> bool:
+        """Wake what is due then; False where nothing went on."""
+        self._comes_to(until)
         before = self._snapshot()
-        held = [arrived for _, arrived in self.held]
-        applied = self.engine.wake(self.customer, due + 1, max(due, self._last_wall), self.effects, held)
-        del self.held[:applied]
+        self._wake_at(max(due, until) + 1, max(until, self._last_wall))
         self._note_failures(before)
-        if self.engine.dues(self.customer)[0] <= due:
-            return False
         agreed = self._agreement(before)
-        if agreed == "later" or (agreed == "missing" and self._rests(before)):
+        self._is_over = agreed == "later"
+        if self._is_over or (agreed == "missing" and self._rests(before)):
             self._restore(before)
-            return agreed != "later"
-        late = _last_late(ahead, due)
-        if late is None or agreed == "same" or (agreed != "missing" and not self._was_read_together(due, ahead[late])):
             return True
-        self._restore(before)
-        self._late = _Late(due, place + late)
-        return False
+        return self.engine.next_wake(self.customer) > until
 
     def _wake_wall(self, due: int) -> bool:
         before = self._snapshot()
@@ -200,45 +219,10 @@ class Rerun:
         return True
 
     def _store_still_waits(self, due: int) -> bool:
-        record = self.memory.record
+        record = self.memory.record if not self.is_past else None
         return record is not None and any(each.awaiting and each.due >= due for each in record.pending)
 
-    def _advance_as_the_store_says(self, wall: int, until: int) -> None:
-        """The clock may have come further than her own records tell: as far as the store shows that she was woken.
-
-        A wake without a decision counts where one with a decision of the store follows, or her present record.
-        """
-        doubtful: _Snapshot | None = None
-        while True:
-            event_due, wall_due = self.engine.dues(self.customer)
-            if event_due > until and wall_due > wall:
-                break
-            before = self._snapshot()
-            if event_due <= until:
-                held = [arrived for _, arrived in self.held]
-                applied = self.engine.wake(self.customer, event_due + 1, event_due, self.effects, held)
-                del self.held[:applied]
-            else:
-                self.engine.on_wall(self.customer, wall_due, self.effects)
-            self._note_failures(before)
-            agreed = self._agreement(before, wall)
-            if agreed == "same":
-                doubtful = None
-            elif agreed == "nothing" and self.engine.dues(self.customer) != (event_due, wall_due):
-                doubtful = doubtful or (None if wall >= self.wall_now and self._store_went_on(before) else before)
-            else:
-                doubtful = doubtful or before
-                break
-        if doubtful is not None:
-            self._restore(doubtful)
-
-    def _was_read_together(self, due: int, late: Taken) -> bool:
-        """Nothing was decided either way: was the late event read before the clock could pass the wait?"""
-        return not self.live or late.wall - max(due, self._last_wall) < BURST_MS
-
-    def _agreement(
-        self, before: _Snapshot, wall: int = NEVER
-    ) -> Literal["same", "missing", "later", "nothing", "unknown"]:
+    def _agreement(self, before: _Snapshot) -> Literal["same", "missing", "later", "nothing", "unknown"]:
         """Whether the store holds what was decided since; `later`: it was published after the moment asked for."""
         made = self.effects.decisions[before.marks[0] :]
         if not made:
@@ -247,21 +231,11 @@ class Rerun:
             told = self.memory.decisions.get(decision.decision_id)
             if told is None:
                 return "missing" if parse_instant(decision.at) >= self.memory.kept_since else "unknown"
-            if not self._upto(told) or (wall != NEVER and (told.wall or 0) > wall):
+            if self.live and not self._upto(told):
                 return "later"
             if (told.decision.outcome, told.decision.reason) != (decision.outcome, decision.reason):
                 return "missing"
         return "same"
-
-    def _store_went_on(self, before: _Snapshot) -> bool:
-        """Whether the store's own record shows that a wake without a decision has been."""
-        record = self.memory.record
-        if record is None:
-            return False
-        there = {(each.id, each.wait) for each in record.passages}
-        was = {(each.id, each.wait) for each in customers.decode(before.customer).passages}
-        now = {(each.id, each.wait) for each in self.customer.passages}
-        return not (was - now) & there
 
     def _rests(self, before: _Snapshot) -> bool:
         """From here on a flow rests that is stopped now; nobody in it is woken."""
@@ -273,16 +247,16 @@ class Rerun:
 
     # -- what comes in
 
-    def _happened(self, taken: Taken) -> bool:
-        if self.live:
-            return taken.wall <= self.until
-        match taken.what:
-            case Event() | Forward():
-                return (taken.at or 0) <= self.until
-            case Delivery():
-                return taken.what.message_id in self._sent
-            case _:
-                return True
+    def _comes_to(self, moment: int) -> None:
+        """Before anything after the moment asked about: how she stood then."""
+        if not self.live and self._past is None and moment > self.until:
+            self._past = customers.decode(customers.encode(self.customer))
+
+    def _is_told(self, entry: Entry) -> bool:
+        """On the log's own time the whole history is run, and told as far as it had come."""
+        if entry.what == "delivery":
+            return entry.message_id in self._sent
+        return entry.at <= self.until or entry.what == "rejected"
 
     def _upto(self, told: Recalled) -> bool:
         if self.live and told.wall is not None:
@@ -324,9 +298,8 @@ class Rerun:
                     self.trace.at = word.at
                     self.trace.add("claim_refused", name=word.anonymous, reason=word.reason)
                 self.engine.meeting.take(self.customer, word, self.effects)
-                self._wake_at(self.clock, taken.wall)
         if self.held and self.engine.next_wake(self.customer) > until:
-            self._wake_at(self.clock, taken.wall)
+            self._wake_at(0, taken.wall)  # those held, up to her next wait
 
     def _take_event(self, arrived: Arrived, wall: int) -> None:
         outcome = self.engine.on_event(self.customer, arrived, wall, self.effects)
@@ -352,8 +325,12 @@ class Rerun:
         del self.held[:applied]
 
     def _waits_for(self, change: CatalogueChange) -> bool:
-        interest = self.customer.interests.get(change.product_id)
-        return bool(self.held) or (interest is not None and interest.waits)
+        product = change.product_id
+        interest = self.customer.interests.get(product)
+        if interest is not None and (interest.waits or self.engine.meeting.may_bring(self.customer)):
+            return True
+        held = (arrived.event for _, arrived in self.held)
+        return any(isinstance(event, ProductEvent) and event.product_id == product for event in held)
 
     def _give_back(self, letter: DeadLetter, wall: int) -> None:
         flow = self.program.by_name.get(letter.flow)
@@ -363,6 +340,13 @@ class Rerun:
         turn = Turn(self.customer, wall, self.effects, Cause(letter.topic, letter.partition, letter.offset))
         self.trace.at = wall
         self.engine.retry(self.customer, flow, letter.passage, fact, turn)
+
+    def _is_yet_to_send(self, message_id: str) -> bool:
+        sent = (each.message_id for each in self.effects.decisions if each.outcome == "send")
+        return message_id in self._ever_sent and message_id not in sent
+
+    def _was_taken(self, taken: Taken) -> bool:
+        return taken.offset < self.memory.watermarks.get(TopicPartition(taken.topic, taken.partition), 0)
 
     def _not_taken(self, taken: Taken) -> None:
         self.trace.at = taken.at or taken.wall
@@ -444,7 +428,31 @@ def _place(arrived: Arrived) -> tuple[int, str, int, int]:
     return arrived.event.at, cause.topic, cause.partition, cause.offset
 
 
-def _last_late(ahead: Sequence[Taken], due: int) -> int | None:
-    """The last of the inputs ahead that is an event from before this moment, so that it may have come first."""
-    late = [place for place, taken in enumerate(ahead) if taken.at is not None and taken.at <= due]
-    return late[-1] if late else None
+class _Ahead:
+    """What is yet to come, and came before some wait ended though others that stand before it did not.
+
+    `due`: the earliest moment of those waits that have not ended to this day.
+    """
+
+    def __init__(self, inputs: Sequence[Taken], late: Mapping[Place, Late], due: int) -> None:
+        times = _times(inputs)
+        self._soonest = [due] * (len(inputs) + 1)  # a wait that ends then, or later, does so after one of them
+        for number in reversed(range(len(inputs))):
+            note = late.get(inputs[number].place)
+            self._soonest[number] = min(times[number], self._soonest[number + 1]) if note is None else note.due
+
+    def comes_before(self, until: int, number: int) -> bool:
+        """Whether something from this one on came before a wait that ended then."""
+        return self._soonest[number] <= until
+
+
+def _times(inputs: Sequence[Taken]) -> list[int]:
+    """When each happened; `NEVER` for what has no time of its own, or was told before."""
+    known, times = set[str](), list[int]()
+    for taken in inputs:
+        what, at = taken.what, taken.at
+        if isinstance(what, Event) and not isinstance(what, CatalogueChange):
+            at = None if what.id in known else at
+            known.add(what.id)
+        times.append(NEVER if at is None else at)
+    return times

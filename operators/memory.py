@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from state.arrivals import Late, Place
 from state.customer import Assigned, Customer
 from state.dead_letters import DeadLetter
 from state.decisions import Cause, Decision
@@ -34,6 +35,10 @@ class Taken(NamedTuple):
     what: Event | Rejected | Delivery | DeadLetter | Announced | AnyWord
 
     @property
+    def place(self) -> Place:
+        return self.topic, self.partition, self.offset
+
+    @property
     def cause(self) -> Cause:
         return Cause(self.topic, self.partition, self.offset)
 
@@ -52,33 +57,51 @@ class Recalled(NamedTuple):
     wall: int | None
 
 
-def in_order(inputs: Iterable[Taken], *, live: bool) -> list[Taken]:
-    """As they were most likely taken in: each partition in its own order.
+def in_order(inputs: Iterable[Taken], *, live: bool, late: Iterable[Late] = ()) -> list[Taken]:
+    """As they were taken in: each partition in its own order, and what is noted as `late` where it came.
 
-    Live, as they entered the log, and of those of one millisecond as they happened.  On the replay clock time is what
-    the log has reached, so they are as they happened; what has no time of its own comes after all that had entered the
-    log by then.
+    Live, as they entered the log.  On the replay clock time is what the log has reached, so they are as they happened;
+    what has no time of its own comes after all that had entered the log by then.
     """
-    reached: dict[TopicPartition, int] = {}
+    follows = {each.place: each.after for each in late if each.after is not None}
+    everything = {taken.place: taken for taken in inputs}
+    followers: dict[Place, list[Taken]] = {}
+    told: dict[tuple[str, int, str], Place] = {}  # the first of those that tell the same
+    reached: dict[TopicPartition, tuple[int, int]] = {}
     furthest = 0
     placed: list[tuple[tuple[int, int, str, int, int], Taken]] = []
-    for taken in sorted(inputs, key=lambda each: (each.wall, each.topic, each.partition, each.offset)):
+    for taken in sorted(everything.values(), key=lambda each: (each.wall, *each.place)):
+        after = follows.get(taken.place)
+        if isinstance(taken.what, Event):
+            first = told.setdefault((taken.topic, taken.partition, taken.what.id), taken.place)
+            if after is None and first != taken.place and first in follows:
+                after = first
+        if after is not None and after in everything:
+            followers.setdefault(after, []).append(taken)
+            continue
         tp, at = TopicPartition(taken.topic, taken.partition), taken.at
-        at = max(reached.get(tp, 0), furthest if at is None else at)
-        reached[tp], furthest = at, max(furthest, at)
-        first, second = (taken.wall, at) if live else (at, taken.wall)
-        placed.append(((first, second, taken.topic, taken.partition, taken.offset), taken))
-    return [taken for _, taken in sorted(placed, key=lambda each: each[0])]
+        at = furthest if at is None else at
+        key = (taken.wall, at) if live else (at, taken.wall)
+        reached[tp] = key = max(key, reached.get(tp, key))
+        furthest = max(furthest, at)
+        placed.append(((*key, *taken.place), taken))
+    found: list[Taken] = []
+    for _, taken in sorted(placed, key=lambda each: each[0]):
+        ahead = [taken]
+        while ahead:
+            found.append(ahead.pop())
+            ahead += followers.pop(found[-1].place, ())
+    return found
 
 
 @dataclass(frozen=True)
 class Memory:
     """What log and store remember of one customer.
 
-    `inputs` in the order they entered the log.  `record` is what the store knows of her now, None where there is
-    nothing or the past is asked for.  `kept_since`: older decisions are no longer kept.  `failures` are dead letters of
-    flows whose own code failed for her.  `arms` are those that she got, perhaps while their shares
-    were others.
+    `inputs` in the order they were taken in, with the notes on those that came `late`.  `record` is what the store
+    knows of her now, None where there is nothing.  `kept_since`: older decisions are no longer kept.  `failures` are
+    dead letters of flows whose own code failed for her.  `arms` are those that she got, perhaps while their shares were
+    others.
     """
 
     customer: str
@@ -89,7 +112,8 @@ class Memory:
     kept_since: int = 0
     failures: Sequence[DeadLetter] = ()
     stopped: frozenset[str] = frozenset()
-    forwarded: frozenset[tuple[str, int, int]] = frozenset()  # places in the log of what went to who she is by now
+    late: Mapping[Place, Late] = field(default_factory=dict[Place, Late])
+    forwarded: frozenset[Place] = frozenset()  # places in the log of what went to who she is by now
     known_since: int | None = None  # wall time of the first record that names her by a `userId`
     notes: Sequence[str] = ()
     arms: Mapping[str, Assigned] = field(default_factory=dict[str, Assigned])

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from state.aliases import Alias, Joined
+from state.arrivals import Arrivals
 from state.carts import Cart
 from state.ids import EVENT_HASH_BYTES
 from state.messages import Delivery
@@ -113,6 +114,8 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     unindexed: list[str] = []  # products whose row in the index of who waits for what is to be written, or to go
     changes_heard: int = 0  # the number of the last news of the catalogue in this shard that she was asked about
     shown: dict[str, Shown] = {}  # products that messages recommended, until she comes to them
+    woken: int = 0  # the latest moment (event time) of those waits of hers that ended
+    arrivals: Arrivals | None = None
 
     def consent(self, channel: str, topic: str) -> Consent | None:
         return self.consents.get(f"{channel}/{topic}")
@@ -146,6 +149,11 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
         while found != -1 and found % EVENT_HASH_BYTES:
             found = recent.find(event_hash, found + 1)
         return found != -1
+
+    @property
+    def has_forgotten_events(self) -> bool:
+        """Whether `has_seen` may say no of an event that she had long ago."""
+        return len(self.recent) >= _RECENT_BYTES_MAX
 
     def remember(self, event_hash: bytes) -> None:
         recent = self.recent + event_hash

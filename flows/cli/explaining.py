@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -72,14 +71,14 @@ def explain(
 def story(settings: Settings, program: Program, history: History, until: int | None) -> list[Entry]:
     """Her story up to a moment of the past, or until now."""
     now = history.now if settings.clock == "live" else history.clock
-    memory = history.memory if until is None else replace(history.memory, record=None)
     return explained(
         program,
         rules_of(settings),
         ids_of(settings),
-        memory,
+        history.memory,
         clock=settings.clock,
         until=now if until is None else until,
+        is_past=until is not None,
         clock_now=history.clock,
         wall_now=history.now,
     )

@@ -34,7 +34,7 @@ from state.dead_letters import DeadLetter
 from state.decisions import Cause, Decision
 from state.decode import Decoder, Rejected, peek_customer
 from state.events import Event, ProductChanged, ProductEvent
-from state.ids import shard_of
+from state.ids import event_hash, shard_of
 from state.messages import Delivery
 from state.records import Fetched, Reader, Record, TopicPartition
 from state.words import AnyWord, Forward, is_word
@@ -72,9 +72,11 @@ def remember(settings: Settings, customer: str, progress: Progress) -> History:
         found = _Reading(settings, customer, record).read(reader, progress)
     finally:
         reader.close()
+    late = record.arrivals.late if record is not None and record.arrivals is not None else []
     memory = Memory(
         customer=customer,
-        inputs=in_order(found.inputs, live=settings.clock == "live"),
+        inputs=in_order(found.inputs, live=settings.clock == "live", late=late),
+        late={each.place: each for each in late},
         decisions=_recalled(stored, found),
         watermarks=watermarks,
         record=record,
@@ -152,9 +154,14 @@ class _Reading:
             word = taken.what
             assert isinstance(word, ProductChanged)
             items[word.product_id], news = changed(items.get(word.product_id), word)
-            if news is not None:
+            if news is not None and self._may_have_heard(news):
                 hers = msgspec.structs.replace(news, customer=self._customer)
                 self._found.inputs.append(taken._replace(what=hers))
+
+    def _may_have_heard(self, news: Event) -> bool:
+        """Her record says so, as long as it has not forgotten what it had seen."""
+        record = self._record
+        return record is None or record.has_forgotten_events or record.has_seen(event_hash(news.id))
 
     def _take(self, tp: TopicPartition, record: Record) -> None:
         found, value = self._found, record.value or b""

@@ -1,4 +1,4 @@
-"""Two ways it may have gone, and the store that tells which: what explain makes of late events and of the past."""
+"""Two ways it may have gone, and a note that tells which: what explain makes of late events and of the past."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from operators.memory import Memory, Recalled, Taken
 from operators.program import Program
 from operators.simulate import START, Simulation, happening, simulate
 from operators.trace import Entry
+from state.arrivals import Late
 from state.carts import CartChanged
 from state.customer import Assigned
 from state.decisions import Decision
@@ -49,6 +50,7 @@ def told(
     delay: int = 50,
     flow: Flow[Any] = abandoned_cart,
     arms: Mapping[str, Assigned] | None = None,
+    late: Iterable[Late] = (),
 ) -> list[Entry]:
     decisions = list(stored)
     program = Program([flow])
@@ -59,6 +61,7 @@ def told(
         decisions={each.decision_id: Recalled(each, None) for each in versioned},
         watermarks={TopicPartition("clickstream", 0): 100, TopicPartition("deliveries", 0): 100},
         arms=arms or {},
+        late={each.place: each for each in late},
     )
     return explain(
         program,
@@ -67,6 +70,7 @@ def told(
         memory,
         clock="live" if clock == "live" else "replay",
         until=START + until,
+        is_past=False,
         clock_now=START + until,
         wall_now=START + until + delay,
     )
@@ -78,16 +82,17 @@ def known(offset: int = 0) -> list[Taken]:
     return [taken(identified, "who", -MINUTE, -MINUTE, offset), taken(consent, "yes", -MINUTE, -MINUTE, offset + 1)]
 
 
-def test_a_late_order_came_after_the_reminder_where_the_store_holds_the_reminder() -> None:
+def test_a_late_order_came_after_the_reminder_where_it_is_noted() -> None:
     inputs = [*known(), taken(CART, "cart", 0, 0, 2), taken(ORDER, "order", 59 * MINUTE, 65 * MINUTE, 3)]
     reminder = filled().decisions(minutes(90))
-    entries = told(inputs, reminder, until=100 * MINUTE)
+    late = Late(inputs[-1].place, START + 24 * 60 * MINUTE, None)
+    entries = told(inputs, reminder, until=100 * MINUTE, late=[late])
     story = [entry.what for entry in entries if entry.flow == "abandoned_cart" and entry.what != "guard"]
     assert story == ["entered", "parked", "wait_ended", "decision", "handed_on", "parked", "left", "withdrawn", "rests"]
     assert {entry.stored for entry in entries if entry.what == "decision"} == {"same"}
 
 
-def test_a_late_order_came_before_the_reminder_where_the_store_holds_none() -> None:
+def test_a_late_order_came_before_the_reminder_where_nothing_is_noted() -> None:
     inputs = [*known(), taken(CART, "cart", 0, 0, 2), taken(ORDER, "order", 59 * MINUTE, 65 * MINUTE, 3)]
     entries = told(inputs, [], until=100 * MINUTE)
     assert [entry.what for entry in entries if entry.flow == "abandoned_cart"] == ["entered", "parked", "left"]

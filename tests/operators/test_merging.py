@@ -26,7 +26,10 @@ from tests.operators.test_windows import after, product, quantity, viewed
 
 NOTHING = Program([])
 # What is of the record itself, and what is merged beside the rules: by windows, passages and carts.
-OF_THE_RECORD = {"id", "held", "event_timer", "wall_timer", "known", "joined", "alias", "changes_heard", "unindexed"}
+OF_THE_RECORD = {
+    *("id", "held", "event_timer", "wall_timer", "known", "joined", "alias", "changes_heard", "unindexed"),
+    *("woken", "arrivals"),
+}
 
 
 def merged(known: Customer, other: Customer, program: Program = NOTHING) -> Customer:
