@@ -15,6 +15,7 @@ from operators.effects import Effects
 from operators.engine import Arrived
 from operators.inputs import INTERNAL
 from operators.joining import claim_of, is_new, waive
+from operators.noting import note
 from state import dead_letters, event_codec, words
 from state.claims import CLAIMS, claimed, named, names_a_user
 from state.customer import Customer
@@ -63,7 +64,7 @@ class Crossing:
             entry = self._shard.residents.entry(chash, anonymous)
             effects = Effects()
             self._shard.wake_if_due(chash, entry, effects)
-            self._shard.note(entry, (tp, record), event.at)
+            note(around, entry, (tp, record), event.at)
             announce(entry.customer, known, claim_of(known, anonymous, cause, around.ids), event.at)
             self._shard.residents.dirty[chash] = entry
             self._shard.follow(chash, entry, effects, None)
@@ -82,7 +83,7 @@ class Crossing:
         entry = shard.residents.entry(chash, whose.decode())
         effects = Effects()
         shard.wake_if_due(chash, entry, effects)
-        shard.note(entry, at)
+        note(shard.around, entry, at)
         shard.around.engine.meeting.take(entry.customer, word, effects)
         if shard.clock.now is not None:
             shard.wake_customer(chash, entry, effects)

@@ -66,9 +66,9 @@ def explain(
     *,
     clock: Literal["live", "replay"],
     until: int,
-    is_past: bool,
     clock_now: int,
     wall_now: int,
+    is_past: bool = False,
 ) -> list[Entry]:
     """All that happened to her until then, and why.
 

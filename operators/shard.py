@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from functools import partial
 
 import msgspec
 
@@ -23,6 +22,7 @@ from operators.fanout import Fanout
 from operators.held import Held
 from operators.inputs import DELIVERIES, INTERNAL, OURS, Input, Progress, SubBatch
 from operators.joining import has_aliases
+from operators.noting import note
 from operators.outbox import Outbox
 from operators.residents import Entry, Residents
 from operators.retention import Retention
@@ -30,7 +30,6 @@ from operators.sending import Turn
 from operators.surroundings import Surroundings as Surroundings
 from operators.tallies import Tallies
 from state import dead_letters, decisions, event_codec, words
-from state.arrivals import arrive
 from state.catalogue import CATALOGUE, TOLD_TO_ALL, is_told_to_all
 from state.customer import Customer
 from state.dead_letters import DeadLetter
@@ -277,7 +276,7 @@ class Shard:
         if not news:
             self.wake_if_due(chash, entry, effects)
         held_until = engine.next_wake(customer) if news and customer.held else 0
-        self.note(entry, at, arrived.event.at)
+        note(self.around, entry, at, arrived.event.at)
         outcome = engine.on_event(customer, arrived, self._wall, effects)
         if outcome == "held":
             self.held.keep(chash, arrived)
@@ -296,20 +295,6 @@ class Shard:
         else:
             self._blank = effects  # nothing came of it, as of most events: it serves the next one
         return outcome
-
-    def note(self, entry: Entry, at: At, happened: int | None = None) -> None:
-        """Remember where an input came that nobody would expect there.  `happened`: the time of an event."""
-        around = self.around
-        if not around.publishes:
-            return  # of a replay nobody is told
-        customer, (tp, record) = entry.customer, at
-        key = record.timestamp_ms if around.clock == "live" else happened
-        if key is None:
-            return
-        is_late = entry.event_due < key if happened is None else happened <= customer.woken
-        place = (tp.topic, tp.partition, record.offset)
-        due = partial(around.engine.next_wake, customer)
-        customer.arrivals = arrive(customer.arrivals, place, key=key, at=happened, is_late=is_late, due=due)
 
     def _take_delivery(self, tp: TopicPartition, record: Record) -> None:
         try:
@@ -333,7 +318,7 @@ class Shard:
             forward_delivery(customer, delivery, at, effects)
         if not is_alias(customer):
             cause = Cause(tp.topic, tp.partition, record.offset)
-            self.note(entry, at)
+            note(self.around, entry, at)
             engine.on_delivery(customer, delivery, self._wall, effects, cause)
             if customer.held:
                 self.wake_customer(chash, entry, effects)
@@ -366,7 +351,7 @@ class Shard:
             forward_letter(entry.customer, letter, at, effects)
             self.follow(chash, entry, effects, at)
             return
-        self.note(entry, at)
+        note(self.around, entry, at)
         cause = Cause(letter.topic, letter.partition, letter.offset)
         turn = Turn(entry.customer, self._wall, effects, cause)
         self.around.engine.retry(entry.customer, flow, letter.passage, fact, turn)

@@ -70,7 +70,6 @@ def told(
         memory,
         clock="live" if clock == "live" else "replay",
         until=START + until,
-        is_past=False,
         clock_now=START + until,
         wall_now=START + until + delay,
     )
