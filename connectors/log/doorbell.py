@@ -1,6 +1,7 @@
-"""Waking readers in other processes: a datagram to each, the moment something was appended.
+"""Waking readers in other processes: a datagram to each who reads the topic, the moment something was appended.
 
-A bell that is not heard costs nothing but time: readers look by themselves ten times a second.
+A bell's name says of which topics its reader wants to hear.  A bell that is not heard costs nothing but time: readers
+look by themselves ten times a second.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import select
 import socket
 import sys
 import time
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from secrets import token_hex
+from zlib import crc32
 
 from state.records import TopicPartition
 
@@ -19,6 +23,8 @@ _REFRESH_SECONDS = 0.25
 _DATAGRAMS_MAX = 64
 _NAMES_MAX = 8
 _MESSAGE_BYTES_MAX = 4096
+_TOKEN = 16  # hex digits
+_TOPICS_MAX = 10  # an address has no room for more
 
 
 class Bell:
@@ -27,11 +33,19 @@ class Bell:
     def __init__(self, root: Path) -> None:
         self._folder = _Folder(root)
         # Not the process id: processes in containers of their own may share this folder, and their ids.
-        self._name = token_hex(8)
+        self._name = token_hex(_TOKEN // 2)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._socket.bind(self._folder.address(self._name))
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
+
+    def listen_to(self, topics: Iterable[str]) -> None:
+        """From now on only to what is appended to these."""
+        marks = sorted({_mark(topic) for topic in topics})
+        wanted = f"{self._name[:_TOKEN]}-{''.join(marks)}" if len(marks) <= _TOPICS_MAX else self._name[:_TOKEN]
+        if wanted != self._name:
+            (self._folder.path / self._name).rename(self._folder.path / wanted)
+            self._name = wanted
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -61,7 +75,7 @@ class Ringer:
     def __init__(self, root: Path) -> None:
         self._folder = _Folder(root)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._bells: list[str] = []
+        self._bells: list[tuple[str, frozenset[str] | None]] = []  # and what each listens to, None: to all
         self._changed_at = -1
         self._refresh_at = 0.0
 
@@ -69,7 +83,10 @@ class Ringer:
         message = b"\n".join(name(tp) for tp in partitions)
         if len(message) > _MESSAGE_BYTES_MAX:
             message = b""  # names no partition, and so has no reader wait
-        for bell in self._all():
+        marks = {_mark(tp.topic) for tp in partitions}
+        for bell, heard in self._all():
+            if heard is not None and marks.isdisjoint(heard):
+                continue
             try:
                 self._socket.sendto(message, self._folder.address(bell))
             except ConnectionRefusedError:
@@ -82,13 +99,24 @@ class Ringer:
         self._socket.close()
         self._folder.close()
 
-    def _all(self) -> list[str]:
+    def _all(self) -> list[tuple[str, frozenset[str] | None]]:
         """The bells there are.  A folder's time ticks coarsely, so it is looked into now and then all the same."""
         now, changed_at = time.monotonic(), self._folder.changed_at()
         if changed_at != self._changed_at or now >= self._refresh_at:
             self._changed_at, self._refresh_at = changed_at, now + _REFRESH_SECONDS
-            self._bells = [bell.name for bell in self._folder.path.iterdir()]
+            self._bells = [(bell.name, _heard(bell.name)) for bell in self._folder.path.iterdir()]
         return self._bells
+
+
+@cache
+def _mark(topic: str) -> str:
+    """Four hex digits; who shares them with another topic is rung for both."""
+    return f"{crc32(topic.encode()) & 0xFFFF:04x}"
+
+
+def _heard(bell: str) -> frozenset[str] | None:
+    _, told, marks = bell.partition("-")
+    return frozenset(marks[at : at + 4] for at in range(0, len(marks), 4)) if told else None
 
 
 def name(tp: TopicPartition) -> bytes:

@@ -43,6 +43,7 @@ class LogReader:
             if tp not in self._cursors:
                 self._cursors[tp] = Cursor(self._root, tp, offset)
         self._names = {name(tp): tp for tp in self._cursors}
+        self._bell.listen_to(tp.topic for tp in self._cursors)
         self._waiting.intersection_update(self._cursors)
         self._look_at, self._last = 0.0, None
 
