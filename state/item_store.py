@@ -16,7 +16,18 @@ from rocksdict import Rdict, WriteBatch
 
 from state.recommendations import ItemFacts
 from state.records import TopicPartition
-from state.rocks import Memory, after_all, compact_hard, get, open_database, scan, told, write
+from state.rocks import (
+    Memory,
+    after_all,
+    catch_up,
+    close,
+    compact_hard,
+    get,
+    give_up,
+    open_database,
+    scan,
+    write,
+)
 from state.store_errors import StoreDamaged, StoreRefused
 from state.visitor_rows import VisitorRows, is_plain
 
@@ -49,7 +60,7 @@ class ItemStore:
             store._people = VisitorRows(data_dir, memory)
             store._seal_what_is_plain()
         except BaseException:
-            database.close()
+            give_up(database)
             raise
         return store
 
@@ -144,16 +155,15 @@ class ItemStore:
     def refresh(self) -> bool:
         """Reading beside the writer: see what it has written since; whether there was anything."""
         before = self._database.latest_sequence_number()
-        try:
-            self._database.try_catch_up_with_primary()
-        except Exception as error:
-            raise told(self.path, error) from error
+        catch_up(self._database, self.path)
         return self._database.latest_sequence_number() != before
 
     def close(self) -> None:
-        self._database.close()
-        if self._people is not None:
-            self._people.close()
+        try:
+            close(self._database, self.path)
+        finally:
+            if self._people is not None:
+                self._people.close()
 
     def _writing(self) -> VisitorRows:
         assert self._people is not None, "who reads beside the writer has no keys"

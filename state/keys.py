@@ -17,7 +17,7 @@ from rocksdict import WriteBatch
 from state.codec import Key, new_key
 from state.ids import CUSTOMER_HASH_BYTES
 from state.keyring import KeyRing
-from state.rocks import Memory, compact_hard, get, open_database, scan, write
+from state.rocks import Memory, catch_up, close, compact_hard, get, give_up, open_database, scan, write
 from state.store_errors import StoreDamaged, StoreRefused
 
 CACHE_MAX = 16_384  # a key ready for use takes 3 KiB
@@ -98,7 +98,7 @@ class KeyStore:
             try:
                 self._check_ring()
             except BaseException:
-                self._database.close()
+                give_up(self._database)
                 raise
 
     def get(self, owner: bytes) -> Key | None:
@@ -164,10 +164,10 @@ class KeyStore:
         self._database.flush_wal(True)
 
     def refresh(self) -> None:
-        self._database.try_catch_up_with_primary()
+        catch_up(self._database, self._path)
 
     def close(self) -> None:
-        self._database.close()
+        close(self._database, self._path)
 
     def _check_ring(self) -> None:
         wrapped = get(self._database, _CHECK, self._path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,28 @@ def write(database: Rdict, batch: WriteBatch, path: Path) -> None:
         database.write(batch)
     except Exception as error:
         raise told(path, error) from error
+
+
+def catch_up(database: Rdict, path: Path) -> None:
+    """Reading beside the writer: see what it has written since.  Raises `StoreDamaged`."""
+    try:
+        database.try_catch_up_with_primary()
+    except Exception as error:
+        raise told(path, error) from error
+
+
+def close(database: Rdict, path: Path) -> None:
+    """What RocksDB met in the background it may say only now.  Raises `StoreDamaged`, `StoreFull`."""
+    try:
+        database.close()
+    except Exception as error:
+        raise told(path, error) from error
+
+
+def give_up(database: Rdict) -> None:
+    """Close what could not be opened well, and leave the word to who says why."""
+    with suppress(Exception):
+        database.close()
 
 
 def scan(database: Rdict, start: bytes, prefix: bytes, path: Path) -> Iterator[tuple[bytes, bytes]]:

@@ -23,7 +23,7 @@ from state.keyring import KeyRing, load_or_make
 from state.keys import CACHE_MAX, KeyCache, Keys, KeyStore
 from state.layout import CUSTOMER, DECISION, HELD, IDENTITY, OUTBOX
 from state.layout import Row as Row
-from state.rocks import Memory, after_all, compact_hard, get, open_database, scan, told, write
+from state.rocks import Memory, after_all, catch_up, compact_hard, get, give_up, open_database, scan, told, write
 from state.store_errors import StoreRefused
 from state.store_reading import ShardReading
 
@@ -101,7 +101,7 @@ class ShardStore(ShardReading):
             _check_identity(path, database, shard, deployment.id, made=made)
             keys = KeyStore(keys_path, resources.ring, resources.memory, resources.cache, create=not made)
         except BaseException:
-            database.close()
+            give_up(database)
             raise
         if not made:
             database[IDENTITY] = msgspec.msgpack.encode((identity.FORMAT, shard, deployment.id))
@@ -120,13 +120,13 @@ class ShardStore(ShardReading):
         _check_there(data_dir, shard)
         database = open_database(path, resources.memory, create=False, secondary=scratch / f"shard-{shard:03}")
         try:
-            database.try_catch_up_with_primary()
+            catch_up(database, path)
             _check_identity(path, database, shard, None, made=True)
             keys = KeyStore(
                 keys_path, resources.ring, resources.memory, resources.cache, secondary=scratch / f"keys-{shard:03}"
             )
         except BaseException:
-            database.close()
+            give_up(database)
             raise
         keys.refresh()
         return ShardReading(path, database, keys, resources.codec)

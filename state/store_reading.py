@@ -17,7 +17,7 @@ from state.keys import Keys
 from state.layout import CUSTOMER, DECISION, HELD, ITEM, JOB, META, OUTBOX, OUTBOX_LAST, TIMER, WATERMARK, Row
 from state.passages import NEVER
 from state.records import TopicPartition
-from state.rocks import get, last, scan
+from state.rocks import catch_up, close, get, last, scan
 from state.store_errors import KeyLost
 
 
@@ -151,12 +151,14 @@ class ShardReading:
 
     def refresh(self) -> None:
         """Reading beside a worker: see what it has written since."""
-        self._database.try_catch_up_with_primary()
+        catch_up(self._database, self.path)
         self.keys.refresh()  # after the data, so that every row finds its key
 
     def close(self) -> None:
-        self._database.close()
-        self.keys.close()
+        try:
+            close(self._database, self.path)
+        finally:
+            self.keys.close()
 
     def _open(self, owner: bytes, place: bytes, sealed: bytes) -> bytes | None:
         key = self.keys.get(owner)
