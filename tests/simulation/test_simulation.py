@@ -11,6 +11,10 @@ from tests.simulation.checks import live
 from tests.simulation.world import Accidents
 
 FAILED_ONCE = [8]  # seeds that found something; kept for ever
+STRANGERS_FAILED_ONCE = [
+    500131,  # a wait that ended at the very moment of the claim
+    500321,  # a consent that was read before what she did earlier by another partition
+]
 
 
 def test_no_decision_is_lost_doubled_or_invented_whatever_dies() -> None:
@@ -45,3 +49,8 @@ def test_without_accidents_strangers_are_told_everything_exactly_once() -> None:
     for seed in range(20):
         world = strangers.live(seed, Accidents(0, 0, 0, 0))
         assert set(world.courier.accepted.values()) <= {1}
+
+
+@pytest.mark.parametrize("seed", STRANGERS_FAILED_ONCE)
+def test_what_failed_strangers_once_holds(seed: int) -> None:
+    strangers.live(seed)
