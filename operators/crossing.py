@@ -123,9 +123,9 @@ class Crossing:
             letter = dead_letters.from_json(word.value)
             shard.give_back(msgspec.structs.replace(letter, customer=known), at)
             return
-        event = msgspec.structs.replace(event_codec.decode(word.value), customer=known)
+        event = event_codec.decode(word.value)
         arrived = Arrived(event, Cause(word.topic, word.partition, word.offset), word.appended_at)
-        shard.on_event(arrived, *at)
+        shard.arrive(chash, entry, arrived, at)
         shard.fanout.reach_again(chash, entry, arrived)
 
     def _lives_here(self, customer: str) -> bool:

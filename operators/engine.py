@@ -360,7 +360,7 @@ class Engine:
         passage = Passage(
             flow=flow.name,
             subject=subject,
-            id=self._ids.passage(customer.id, flow.name, subject, fact.id),
+            id=self._ids.passage(fact.customer, flow.name, subject, fact.id),
             wait=rests[0] if rests else "",
             until=fact.at + rests[1] if rests else 0,
             entered_at=fact.at,

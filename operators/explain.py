@@ -342,9 +342,8 @@ class Rerun:
             if word.kind == "letter":
                 self._give_back(dead_letters.from_json(word.value), taken.wall)
                 return
-            event = msgspec.structs.replace(event_codec.decode(word.value), customer=self.customer.id)
             cause = Cause(word.topic, word.partition, word.offset)
-            self._take_event(Arrived(event, cause, word.appended_at), taken.wall)
+            self._take_event(Arrived(event_codec.decode(word.value), cause, word.appended_at), taken.wall)
 
     def _wake_at(self, clock: int, wall: int) -> None:
         held = [arrived for _, arrived in self.held]
@@ -388,7 +387,7 @@ class Rerun:
             passage = letter.passage
             if not passage and letter.flow == pending.flow:
                 fact = event_codec.decode(base64.b64decode(letter.fact))
-                passage = self.ids.passage(self.customer.id, letter.flow, pending.subject, fact.id)
+                passage = self.ids.passage(fact.customer, letter.flow, pending.subject, fact.id)
             if passage == pending.passage and letter.wait in ("", pending.wait):
                 self._failures.remove(letter)
                 self._failed_then = letter.error

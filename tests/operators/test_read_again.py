@@ -1,0 +1,55 @@
+"""Shards that were put back read again, with what others said in between: they decide what they decided."""
+
+from __future__ import annotations
+
+from flows.messages import cart_content
+from operators.flow import Flow, Template, hours, on, send, wait
+from state.carts import CartChanged, CartEmptied, CartEvent, CartOrdered
+from state.words import AnyWord, is_to_anonymous
+from tests.operators.shards import DAY, MINUTE, START
+from tests.operators.street import Street, identify, track
+
+FLOW = Flow(
+    "reminders",
+    enter=on(CartChanged),
+    per=CartEvent,
+    restart=True,
+    leave=[on(CartOrdered), on(CartEmptied)],
+    steps=[wait("a_while", hours(1)), send(Template("reminder", cart_content))],
+)
+CLAIM = {**identify(), "messageId": "claim"}
+ADD = {**track("Product Added", product_id="p1", cart_id="k1", price=20), "messageId": "add"}
+ORDER = {**track("Order Completed", order_id="o1", cart_id="k1"), "messageId": "order"}
+
+
+def played(*log: AnyWord, adds_first: bool = False, orders: bool = False) -> Street:
+    """She fills a cart a minute after she said who she is, as who she was; of the two, one is read first.
+
+    What stands in the log already is read before all else.
+    """
+    street = Street([FLOW])
+    street.who("a")  # is woken first
+    street.reads(*log)
+    if not adds_first:
+        street.comes(START, CLAIM, 1, userId="anna", anonymousId="a")
+    street.comes(START + MINUTE, ADD, 2, anonymousId="a")
+    if adds_first:
+        street.comes(START, CLAIM, 1, userId="anna", anonymousId="a")
+    if orders:
+        street.comes(START + 2 * MINUTE, ORDER, 3, anonymousId="a")
+    street.clock_at(START + DAY)
+    return street
+
+
+def to_anna(street: Street) -> list[AnyWord]:
+    return [word for word in street.words if not is_to_anonymous(word)]
+
+
+def told(street: Street) -> list[tuple[str, str]]:
+    return [(decision.decision_id, decision.customer) for decision in street.decided]
+
+
+def test_a_message_has_one_id_whether_its_event_or_the_claim_was_read_first() -> None:
+    first, again = played(adds_first=True), played()
+    assert len(told(first)) == 1
+    assert told(again) == told(first)
