@@ -5,6 +5,7 @@ All of it changes the customer's record, and adds words to the shard of whoever 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from zlib import crc32
 
 import msgspec
@@ -17,6 +18,7 @@ from state.aliases import CLAIMERS_MAX, Alias, Coming, Refused
 from state.customer import Customer
 from state.decisions import Cause
 from state.events import Aliased, Event, Identified, ProductChanged
+from state.ids import event_hash
 from state.passages import NEVER
 from state.records import TopicPartition
 from state.words import Ask, Claim, Forward, Kind, Merge, Received, Refusal, Told, Waiver
@@ -77,8 +79,11 @@ def is_received(customer: Customer) -> bool:
     return alias is not None and bool(alias.received) and not alias.of
 
 
-def become(customer: Customer, coming: Coming, clock: int, effects: Effects) -> None:
-    """The moment of a claim has come, and all she did by then was read: from here on she is whoever claims her."""
+def become(customer: Customer, coming: Coming, clock: int, held: Iterable[Event], effects: Effects) -> None:
+    """The moment of a claim has come, and all she did by then was read: from here on she is whoever claims her.
+
+    `held` are events of hers that were read and come later.
+    """
     alias = customer.alias
     assert alias is not None
     alias.coming = [each for each in alias.coming if each is not coming]
@@ -92,7 +97,7 @@ def become(customer: Customer, coming: Coming, clock: int, effects: Effects) -> 
             alias.of, alias.since, alias.shared = "", at, True
         _refuse(customer, known, claim_id, at, "shared", effects)
         return
-    state = b"" if alias.claimers else _emptied(customer, alias)
+    state = b"" if alias.claimers else _emptied(customer, alias, held)
     effects.words += _merge(Merge(known=known, anonymous=customer.id, claim=claim_id, at=at, told=clock), state)
     if at >= alias.since:
         alias.of, alias.claim, alias.since = known, claim_id, at
@@ -200,8 +205,8 @@ def _await(customer: Customer, coming: Coming) -> None:
     customer.unindexed += customer.interests  # as whoever claims her she may wait for any of them
 
 
-def _emptied(customer: Customer, alias: Alias) -> bytes:
-    """All that is known of her, which from now on is known of another."""
+def _emptied(customer: Customer, alias: Alias, held: Iterable[Event]) -> bytes:
+    """All that is known of her, which from now on is known of another; it remembers no event that was not taken in."""
     alias.moving = {each.message_id: each.attempt for each in customer.pending if each.awaiting}
     kept = Customer(
         id=customer.id,
@@ -215,7 +220,8 @@ def _emptied(customer: Customer, alias: Alias) -> bytes:
         unindexed=[*customer.unindexed, *customer.interests],  # she waits for nothing any more
         changes_heard=customer.changes_heard,
     )
-    customer.alias = None
+    customer.alias, customer.held = None, 0
+    customer.forget(event_hash(event.id) for event in held)
     state = customers.encode(customer)
     for field in customer.__struct_fields__:
         setattr(customer, field, getattr(kept, field))

@@ -105,6 +105,12 @@ def is_new(customer: Customer, word: Forward) -> bool:
     return True
 
 
+def came_twice(customer: Customer, event: Event) -> bool:
+    """Whether an event that was held came with a merge as well: a shard put back forwards what it had taken in."""
+    joined = customer.joined
+    return joined is not None and any(link.twice and has_mark(link.twice, event.id) for link in joined.links)
+
+
 # -- how far her other ids have been read
 
 

@@ -53,3 +53,18 @@ def test_a_message_has_one_id_whether_its_event_or_the_claim_was_read_first() ->
     first, again = played(adds_first=True), played()
     assert len(told(first)) == 1
     assert told(again) == told(first)
+
+
+def test_what_was_merged_and_is_forwarded_by_a_shard_put_back_counts_once() -> None:
+    first = played(adds_first=True)
+    again = played(*to_anna(first))
+    assert [line.quantity for line in first.who("anna").carts["k1"].lines] == [1]
+    assert [line.quantity for line in again.who("anna").carts["k1"].lines] == [1]
+    assert told(again) == told(first)
+
+
+def test_what_is_forwarded_and_then_merged_by_a_shard_put_back_counts_once() -> None:
+    first = played()
+    again = played(*to_anna(first), adds_first=True)
+    assert [line.quantity for line in again.who("anna").carts["k1"].lines] == [1]
+    assert told(again) == told(first)
