@@ -5,7 +5,7 @@ All of it changes the customer's record, and adds words to the shard of whoever 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from zlib import crc32
 
 import msgspec
@@ -21,7 +21,7 @@ from state.events import Aliased, Event, Identified, ProductChanged
 from state.ids import event_hash
 from state.passages import NEVER
 from state.records import TopicPartition
-from state.words import Ask, Claim, Forward, Kind, Merge, Received, Refusal, Told, Waiver
+from state.words import AnyWord, Ask, Claim, Forward, Kind, Merge, Received, Refusal, Told, Waiver
 
 STATE_BYTES_MAX = 512 * 1024  # of one part of a merge: a log takes records of a megabyte
 
@@ -190,6 +190,19 @@ def in_order(effects: Effects) -> None:
     """What is forwarded stands in the order of the log, and before all that says so."""
     if len(effects.words) > 1:
         effects.words.sort(key=_place)
+        merges = {word.claim: word.at for word in effects.words if isinstance(word, Merge)}
+        if merges:
+            effects.words = [_around_merge(word, merges, effects.words) for word in effects.words]
+
+
+def _around_merge(word: AnyWord, merges: Mapping[str, int], words: Iterable[AnyWord]) -> AnyWord:
+    """What stands before a merge tells its moment, and the merge how far that goes."""
+    if isinstance(word, Forward) and word.claim in merges:
+        return msgspec.structs.replace(word, since=merges[word.claim])
+    if isinstance(word, Merge):
+        before = {each.place: each.offset for each in words if isinstance(each, Forward) and each.claim == word.claim}
+        return msgspec.structs.replace(word, forwarded=before)
+    return word
 
 
 def _place(word: object) -> tuple[int, str, int, int]:

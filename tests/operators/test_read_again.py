@@ -55,6 +55,13 @@ def test_a_message_has_one_id_whether_its_event_or_the_claim_was_read_first() ->
     assert told(again) == told(first)
 
 
+def test_what_is_forwarded_before_the_merge_waits_for_the_claim() -> None:
+    first = played(adds_first=True, orders=True)
+    assert [type(word).__name__ for word in to_anna(first)][:2] == ["Forward", "Merge"]
+    assert told(first) == []
+    assert told(played(*to_anna(first), adds_first=True, orders=True)) == []
+
+
 def test_what_was_merged_and_is_forwarded_by_a_shard_put_back_counts_once() -> None:
     first = played(adds_first=True)
     again = played(*to_anna(first))
@@ -68,3 +75,18 @@ def test_what_is_forwarded_and_then_merged_by_a_shard_put_back_counts_once() -> 
     again = played(*to_anna(first), adds_first=True)
     assert [line.quantity for line in again.who("anna").carts["k1"].lines] == [1]
     assert told(again) == told(first)
+
+
+def test_what_is_forwarded_before_a_merge_that_was_never_written_hides_nothing_from_before_it() -> None:
+    forwarded = to_anna(played(adds_first=True, orders=True))[:1]
+    again = played(*forwarded, orders=True)
+    assert again.who("anna").events == 3
+    assert told(again) == []
+
+
+def test_a_merge_tells_how_far_was_forwarded_before_it() -> None:
+    """Also where so much was, that its ids are not remembered any more."""
+    first = played(adds_first=True, orders=True)
+    first.who("anna").recent = b""
+    first.reads(*to_anna(first))
+    assert first.who("anna").events == 3
