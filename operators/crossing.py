@@ -81,11 +81,13 @@ class Crossing:
         entry = shard.residents.entry(chash, whose.decode())
         effects = Effects()
         shard.wake_if_due(chash, entry, effects)
-        shard.around.engine.meeting.take(entry.customer, word, effects)
+        told = shard.around.engine.meeting.take(entry.customer, word, effects)
         if shard.clock.now is not None:
             shard.wake_customer(chash, entry, effects)
         shard.residents.dirty[chash] = entry
         shard.follow(chash, entry, effects, at)
+        for delivery in told:
+            shard.deliver(entry.customer.id, delivery, at)
 
     def say(self, chash: bytes, effects: Effects) -> None:
         in_order(effects)

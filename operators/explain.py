@@ -302,9 +302,8 @@ class Rerun:
                     partition=taken.partition,
                     offset=taken.offset,
                 )
-            case Delivery():
-                wall = self._wall_of(taken.what, taken.wall)
-                self.engine.on_delivery(self.customer, taken.what, wall, self.effects, taken.cause)
+            case Delivery() as delivery:
+                self._take_delivery(delivery, taken)
             case DeadLetter():
                 self._give_back(taken.what, taken.wall)
             case Announced(known, claim, at):
@@ -323,7 +322,8 @@ class Rerun:
                 if isinstance(word, Refusal):
                     self.trace.at = word.at
                     self.trace.add("claim_refused", name=word.anonymous, reason=word.reason)
-                self.engine.meeting.take(self.customer, word, self.effects)
+                for delivery in self.engine.meeting.take(self.customer, word, self.effects):
+                    self._take_delivery(delivery, taken)
                 self._wake_at(self.clock, taken.wall)
         if self.held and self.engine.next_wake(self.customer) > until:
             self._wake_at(self.clock, taken.wall)
@@ -333,11 +333,13 @@ class Rerun:
         if outcome == "held":
             insort(self.held, (_place(arrived), arrived), key=lambda entry: entry[0])
 
+    def _take_delivery(self, delivery: Delivery, taken: Taken) -> None:
+        wall = self._wall_of(delivery, taken.wall)
+        self.engine.on_delivery(self.customer, delivery, wall, self.effects, taken.cause)
+
     def _take_forward(self, word: Forward, taken: Taken) -> None:
         if word.kind == "delivery":
-            delivery = msgspec.json.decode(word.value, type=Delivery)
-            wall = self._wall_of(delivery, taken.wall)
-            self.engine.on_delivery(self.customer, delivery, wall, self.effects, taken.cause)
+            self._take_delivery(msgspec.json.decode(word.value, type=Delivery), taken)
         elif joining.is_new(self.customer, word):
             if word.kind == "letter":
                 self._give_back(dead_letters.from_json(word.value), taken.wall)

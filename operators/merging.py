@@ -38,7 +38,9 @@ def take_in(known: Customer, link: Link, program: Program) -> tuple[list[Event],
     facts = merge(known, other, program)
     link.brought = [each.message_id for each in other.pending]
     if link.again:
-        merging_passages.tell_again(known, link.brought, customers.decode(link.again).pending)
+        again = customers.decode(link.again)
+        merging_passages.tell_again(known, link.brought, again.pending)
+        _early_results(known, again)
         link.again = b""
     return facts, link.brought
 

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from flows.messages import cart_content
+from operators.breaker import NeverStops
+from operators.effects import Effects
+from operators.engine import Engine
 from operators.flow import Flow, Template, hours, on, send, wait
+from operators.guards import Rules
+from operators.program import Program
+from state import customer as customers
+from state.aliases import Joined, Link
 from state.carts import CartChanged, CartEmptied, CartEvent, CartOrdered
-from state.words import AnyWord, is_to_anonymous
-from tests.operators.shards import DAY, MINUTE, START
-from tests.operators.street import Street, identify, track
+from state.customer import Customer
+from state.decisions import Cause
+from state.messages import Delivery
+from state.passages import WALL_CLOCK, Pending
+from state.words import AnyWord, Merge, is_to_anonymous
+from tests.operators.shards import DAY, HOUR, MINUTE, START
+from tests.operators.street import IDS, Street, identify, track
 
 FLOW = Flow(
     "reminders",
@@ -90,3 +101,37 @@ def test_a_merge_tells_how_far_was_forwarded_before_it() -> None:
     first.who("anna").recent = b""
     first.reads(*to_anna(first))
     assert first.who("anna").events == 3
+
+
+def test_a_merge_that_comes_again_tells_the_result_of_an_attempt_that_was_not_repeated() -> None:
+    """The shard put back read it, and became another before the retry was due."""
+    result = Delivery(message_id="m", at="2026-01-05T12:00:00Z", attempt=2, provider="p", result="refused")
+    before = Customer(id="a", pending=[_pending(attempt=1, awaiting=False)], early_results=[result])
+    word = Merge(known="anna", anonymous="a", claim="c", at=START, state=customers.encode(before), digest=2)
+    link = Link(anonymous="a", claim="c", at=START, merged=True, brought=["m"], digest=1)
+    anna = Customer(id="anna", joined=Joined(links=[link]), pending=[_pending(attempt=2, awaiting=True)])
+    engine = Engine(Program([FLOW]), Rules(), IDS, breaker=NeverStops(), links="log")
+    found = engine.meeting.take(anna, word, Effects())
+    assert found == [result]
+    engine.on_delivery(anna, result, START + HOUR, Effects(), Cause("internal", 0, 0))
+    assert anna.pending == []
+
+
+def _pending(*, attempt: int, awaiting: bool) -> Pending:
+    return Pending(
+        message_id="m",
+        flow="reminders",
+        subject="k1",
+        passage="p",
+        entered_at=START,
+        step="s",
+        wait="a_while",
+        template="reminder",
+        event=b"",
+        at=START,
+        decisions=attempt,
+        due=START + DAY,
+        clock=WALL_CLOCK,
+        awaiting=awaiting,
+        attempt=attempt,
+    )
