@@ -5,6 +5,7 @@ All of it changes the customer's record, and adds words to the shard of whoever 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from zlib import crc32
 
 import msgspec
@@ -17,9 +18,10 @@ from state.aliases import CLAIMERS_MAX, Alias, Coming, Refused
 from state.customer import Customer
 from state.decisions import Cause
 from state.events import Aliased, Event, Identified, ProductChanged
+from state.ids import event_hash
 from state.passages import NEVER
 from state.records import TopicPartition
-from state.words import Ask, Claim, Forward, Kind, Merge, Received, Refusal, Told, Waiver
+from state.words import AnyWord, Ask, Claim, Forward, Kind, Merge, Received, Refusal, Told, Waiver
 
 STATE_BYTES_MAX = 512 * 1024  # of one part of a merge: a log takes records of a megabyte
 
@@ -77,8 +79,11 @@ def is_received(customer: Customer) -> bool:
     return alias is not None and bool(alias.received) and not alias.of
 
 
-def become(customer: Customer, coming: Coming, clock: int, effects: Effects) -> None:
-    """The moment of a claim has come, and all she did by then was read: from here on she is whoever claims her."""
+def become(customer: Customer, coming: Coming, clock: int, held: Iterable[Event], effects: Effects) -> None:
+    """The moment of a claim has come, and all she did by then was read: from here on she is whoever claims her.
+
+    `held` are events of hers that were read and come later.
+    """
     alias = customer.alias
     assert alias is not None
     alias.coming = [each for each in alias.coming if each is not coming]
@@ -92,7 +97,7 @@ def become(customer: Customer, coming: Coming, clock: int, effects: Effects) -> 
             alias.of, alias.since, alias.shared = "", at, True
         _refuse(customer, known, claim_id, at, "shared", effects)
         return
-    state = b"" if alias.claimers else _emptied(customer, alias)
+    state = b"" if alias.claimers else _emptied(customer, alias, held)
     effects.words += _merge(Merge(known=known, anonymous=customer.id, claim=claim_id, at=at, told=clock), state)
     if at >= alias.since:
         alias.of, alias.claim, alias.since = known, claim_id, at
@@ -185,6 +190,19 @@ def in_order(effects: Effects) -> None:
     """What is forwarded stands in the order of the log, and before all that says so."""
     if len(effects.words) > 1:
         effects.words.sort(key=_place)
+        merges = {word.claim: word.at for word in effects.words if isinstance(word, Merge)}
+        if merges:
+            effects.words = [_around_merge(word, merges, effects.words) for word in effects.words]
+
+
+def _around_merge(word: AnyWord, merges: Mapping[str, int], words: Iterable[AnyWord]) -> AnyWord:
+    """What stands before a merge tells its moment, and the merge how far that goes."""
+    if isinstance(word, Forward) and word.claim in merges:
+        return msgspec.structs.replace(word, since=merges[word.claim])
+    if isinstance(word, Merge):
+        before = {each.place: each.offset for each in words if isinstance(each, Forward) and each.claim == word.claim}
+        return msgspec.structs.replace(word, forwarded=before)
+    return word
 
 
 def _place(word: object) -> tuple[int, str, int, int]:
@@ -200,8 +218,8 @@ def _await(customer: Customer, coming: Coming) -> None:
     customer.unindexed += customer.interests  # as whoever claims her she may wait for any of them
 
 
-def _emptied(customer: Customer, alias: Alias) -> bytes:
-    """All that is known of her, which from now on is known of another."""
+def _emptied(customer: Customer, alias: Alias, held: Iterable[Event]) -> bytes:
+    """All that is known of her, which from now on is known of another; it remembers no event that was not taken in."""
     alias.moving = {each.message_id: each.attempt for each in customer.pending if each.awaiting}
     kept = Customer(
         id=customer.id,
@@ -217,7 +235,8 @@ def _emptied(customer: Customer, alias: Alias) -> bytes:
         woken=customer.woken,
         arrivals=customer.arrivals,
     )
-    customer.alias, customer.arrivals = None, None
+    customer.alias, customer.arrivals, customer.held = None, None, 0
+    customer.forget(event_hash(event.id) for event in held)
     state = customers.encode(customer)
     for field in customer.__struct_fields__:
         setattr(customer, field, getattr(kept, field))

@@ -84,11 +84,13 @@ class Crossing:
         effects = Effects()
         shard.wake_if_due(chash, entry, effects)
         note(shard.around, entry, at)
-        shard.around.engine.meeting.take(entry.customer, word, effects)
+        told = shard.around.engine.meeting.take(entry.customer, word, effects)
         if shard.clock.now is not None:
             shard.wake_customer(chash, entry, effects)
         shard.residents.dirty[chash] = entry
         shard.follow(chash, entry, effects, at)
+        for delivery in told:
+            shard.deliver(entry.customer.id, delivery, at)
 
     def say(self, chash: bytes, effects: Effects) -> None:
         in_order(effects)
@@ -126,9 +128,9 @@ class Crossing:
             letter = dead_letters.from_json(word.value)
             shard.give_back(msgspec.structs.replace(letter, customer=known), at)
             return
-        event = msgspec.structs.replace(event_codec.decode(word.value), customer=known)
+        event = event_codec.decode(word.value)
         arrived = Arrived(event, Cause(word.topic, word.partition, word.offset), word.appended_at)
-        shard.on_event(arrived, *at)
+        shard.arrive(chash, entry, arrived, at)
         shard.fanout.reach_again(chash, entry, arrived)
 
     def _lives_here(self, customer: str) -> bool:

@@ -100,8 +100,7 @@ class Engine:
         event = arrived.event
         mark = event_hash(event.id)
         if customer.has_seen(mark):
-            if self.links:
-                joining.waive(customer.id, named(event), arrived.cause, self._ids, effects)
+            self._drop(customer, arrived, effects)
             return "duplicate"
         customer.remember(mark)
         if (customer.passages or customer.pending) and event.at > self.next_wake(customer):
@@ -109,6 +108,16 @@ class Engine:
         if (customer.joined is not None or customer.alias is not None) and self.meeting.holds(customer, event.at):
             return "held"
         return self._take_in(customer, arrived, wall, effects)
+
+    def _release(self, customer: Customer, arrived: Arrived, wall: int, effects: Effects) -> None:
+        if joining.came_twice(customer, arrived.event):
+            self._drop(customer, arrived, effects)
+        else:
+            self._take_in(customer, arrived, wall, effects)
+
+    def _drop(self, customer: Customer, arrived: Arrived, effects: Effects) -> None:
+        if self.links:
+            joining.waive(customer.id, named(arrived.event), arrived.cause, self._ids, effects)
 
     def _take_in(self, customer: Customer, arrived: Arrived, wall: int, effects: Effects) -> Taken:
         event = arrived.event
@@ -166,7 +175,7 @@ class Engine:
             gate = first_gate(customer) if customer.joined is not None or customer.alias is not None else None
             stop = until if gate is None else min(until, gate.at)
             if applied < len(held) and held[applied].event.at <= stop:
-                self._take_in(customer, held[applied], wall, effects)
+                self._release(customer, held[applied], wall, effects)
                 applied += 1
             elif gate is not None and gate.at <= until:
                 if not gate.is_open or clock <= gate.at:
@@ -174,7 +183,7 @@ class Engine:
                     return applied
                 if gate.at > customer.woken:
                     customer.woken = gate.at
-                self._pass(turn, gate, clock)
+                self._pass(turn, gate, clock, held[applied:])
             elif first is None or self.meeting.bound(customer, clock) <= until + self._graces.get(first.flow, 0):
                 self._let_rest(customer, clock, effects)
                 return applied
@@ -263,10 +272,10 @@ class Engine:
                 due = gate.at
         return due
 
-    def _pass(self, turn: Turn, gate: Gate, clock: int) -> None:
+    def _pass(self, turn: Turn, gate: Gate, clock: int, held: Sequence[Arrived]) -> None:
         customer = turn.customer
         if isinstance(gate.what, Coming):
-            aliasing.become(customer, gate.what, clock, turn.effects)
+            aliasing.become(customer, gate.what, clock, [each.event for each in held], turn.effects)
             return
         turn.cause = timer_cause("claim", gate.at)
         facts, messages = merging.take_in(customer, gate.what, self._program)
@@ -365,7 +374,7 @@ class Engine:
         passage = Passage(
             flow=flow.name,
             subject=subject,
-            id=self._ids.passage(customer.id, flow.name, subject, fact.id),
+            id=self._ids.passage(fact.customer, flow.name, subject, fact.id),
             wait=rests[0] if rests else "",
             until=fact.at + rests[1] if rests else 0,
             entered_at=fact.at,

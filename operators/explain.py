@@ -276,9 +276,8 @@ class Rerun:
                     partition=taken.partition,
                     offset=taken.offset,
                 )
-            case Delivery():
-                wall = self._wall_of(taken.what, taken.wall)
-                self.engine.on_delivery(self.customer, taken.what, wall, self.effects, taken.cause)
+            case Delivery() as delivery:
+                self._take_delivery(delivery, taken)
             case DeadLetter():
                 self._give_back(taken.what, taken.wall)
             case Announced(known, claim, at):
@@ -297,7 +296,8 @@ class Rerun:
                 if isinstance(word, Refusal):
                     self.trace.at = word.at
                     self.trace.add("claim_refused", name=word.anonymous, reason=word.reason)
-                self.engine.meeting.take(self.customer, word, self.effects)
+                for delivery in self.engine.meeting.take(self.customer, word, self.effects):
+                    self._take_delivery(delivery, taken)
         if self.held and self.engine.next_wake(self.customer) > until:
             self._wake_at(0, taken.wall)  # those held, up to her next wait
 
@@ -306,18 +306,19 @@ class Rerun:
         if outcome == "held":
             insort(self.held, (_place(arrived), arrived), key=lambda entry: entry[0])
 
+    def _take_delivery(self, delivery: Delivery, taken: Taken) -> None:
+        wall = self._wall_of(delivery, taken.wall)
+        self.engine.on_delivery(self.customer, delivery, wall, self.effects, taken.cause)
+
     def _take_forward(self, word: Forward, taken: Taken) -> None:
         if word.kind == "delivery":
-            delivery = msgspec.json.decode(word.value, type=Delivery)
-            wall = self._wall_of(delivery, taken.wall)
-            self.engine.on_delivery(self.customer, delivery, wall, self.effects, taken.cause)
+            self._take_delivery(msgspec.json.decode(word.value, type=Delivery), taken)
         elif joining.is_new(self.customer, word):
             if word.kind == "letter":
                 self._give_back(dead_letters.from_json(word.value), taken.wall)
                 return
-            event = msgspec.structs.replace(event_codec.decode(word.value), customer=self.customer.id)
             cause = Cause(word.topic, word.partition, word.offset)
-            self._take_event(Arrived(event, cause, word.appended_at), taken.wall)
+            self._take_event(Arrived(event_codec.decode(word.value), cause, word.appended_at), taken.wall)
 
     def _wake_at(self, clock: int, wall: int) -> None:
         held = [arrived for _, arrived in self.held]
@@ -372,7 +373,7 @@ class Rerun:
             passage = letter.passage
             if not passage and letter.flow == pending.flow:
                 fact = event_codec.decode(base64.b64decode(letter.fact))
-                passage = self.ids.passage(self.customer.id, letter.flow, pending.subject, fact.id)
+                passage = self.ids.passage(fact.customer, letter.flow, pending.subject, fact.id)
             if passage == pending.passage and letter.wait in ("", pending.wait):
                 self._failures.remove(letter)
                 self._failed_then = letter.error

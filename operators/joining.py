@@ -61,16 +61,14 @@ def on_refusal(customer: Customer, word: Refusal) -> None:
 
 def on_merge(customer: Customer, word: Merge) -> Link:
     """Keep a part of what was known of her before; it is taken in at its moment."""
-    link = _link(customer, word.anonymous)
-    if link is None:
-        # A shard put back reads the answer before the event that made the claim.
-        merged = customer.joined is not None and has_mark(customer.joined.merges, word.claim)
-        link = Link(anonymous=word.anonymous, claim=word.claim, at=word.at, heard_at=word.at, merged=merged)
-        _add(customer, link)
+    link = _link(customer, word.anonymous) or _expect(customer, word, word.at)
     if link.claim == word.claim and not link.has_come:
         if link.digest != word.digest:  # a shard put back says it anew, and not quite alike
             link.parts, link.parts_count, link.digest = {}, word.parts, word.digest
         link.parts[word.part] = word.state
+        if link.has_come:
+            for place, offset in word.forwarded.items():
+                _mark(link, place, offset)
     elif link.claim == word.claim and not link.merged and word.parts == 1 and link.digest != word.digest:
         link.again = word.state
     link.told = max(link.told, word.told)
@@ -92,17 +90,23 @@ def taken_in(customer: Customer, link: Link) -> bytes:
 def is_new(customer: Customer, word: Forward) -> bool:
     """Whether a forwarded record has not come in yet; from now on it has."""
     link = _link(customer, word.anonymous)
+    if link is None and word.since:
+        link = _expect(customer, word, word.since)
     if link is None:
         return True
     link.heard_at = max(link.heard_at, word.at)
-    place = f"{word.claim[:8]}/{word.topic}/{word.partition}"
-    if word.offset <= link.marks.get(place, -1):
+    if not link.merged and not link.has_come:
+        return True  # a shard put back before its merge was written may merge less, and forward what came before this
+    if word.offset <= link.marks.get(word.place, -1):
         return False
-    link.marks.pop(place, None)
-    link.marks[place] = word.offset
-    while len(link.marks) > MARKS_MAX:
-        del link.marks[next(iter(link.marks))]
+    _mark(link, word.place, word.offset)
     return True
+
+
+def came_twice(customer: Customer, event: Event) -> bool:
+    """Whether an event that was held came with a merge as well: a shard put back forwards what it had taken in."""
+    joined = customer.joined
+    return joined is not None and any(link.twice and has_mark(link.twice, event.id) for link in joined.links)
 
 
 # -- how far her other ids have been read
@@ -144,6 +148,13 @@ def on_told(customer: Customer, word: Told) -> None:
         joined.asked = 0
 
 
+def _mark(link: Link, place: str, offset: int) -> None:
+    link.marks.pop(place, None)
+    link.marks[place] = offset
+    while len(link.marks) > MARKS_MAX:
+        del link.marks[next(iter(link.marks))]
+
+
 def _is_live(link: Link, clock: int) -> bool:
     return link.merged and not link.ended and link.heard_at > clock - LIVE_MS
 
@@ -151,6 +162,14 @@ def _is_live(link: Link, clock: int) -> bool:
 def _link(customer: Customer, anonymous: str) -> Link | None:
     links = customer.joined.links if customer.joined is not None else ()
     return next((link for link in links if link.anonymous == anonymous), None)
+
+
+def _expect(customer: Customer, word: Merge | Forward, at: int) -> Link:
+    """A shard put back reads what was said of a claim before the event that made it."""
+    merged = customer.joined is not None and has_mark(customer.joined.merges, word.claim)
+    link = Link(anonymous=word.anonymous, claim=word.claim, at=at, heard_at=at, merged=merged)
+    _add(customer, link)
+    return link
 
 
 def _add(customer: Customer, link: Link) -> None:

@@ -13,6 +13,7 @@ from operators.effects import Effects
 from operators.gates import first_gate
 from state import customer as customers
 from state.customer import Customer
+from state.messages import Delivery
 from state.passages import NEVER
 from state.words import AnyWord, Ask, Claim, Merge, Received, Refusal, Told, Waiver
 
@@ -68,8 +69,8 @@ class Meeting:
         if joined is not None and self.bound(customer, clock) < clock and joined.asked <= self._next(customer) < clock:
             joining.ask(customer, clock, effects)
 
-    def take(self, customer: Customer, word: AnyWord, effects: Effects) -> None:
-        """What the shard of another id of hers said.  Whoever calls wakes her then."""
+    def take(self, customer: Customer, word: AnyWord, effects: Effects) -> list[Delivery]:
+        """What the shard of another id of hers said; what couriers told it, for whoever calls, who wakes her then."""
         match word:
             case Claim():
                 aliasing.on_claim(customer, word, effects)
@@ -82,23 +83,27 @@ class Meeting:
             case Told():
                 joining.on_told(customer, word)
             case Merge():
-                self._take_merge(customer, word, effects)
+                return self._take_merge(customer, word, effects)
             case Received():
                 aliasing.on_received(customer, word)
             case _:
                 raise TypeError("a forwarded record is taken in as what it holds")
+        return []
 
-    def _take_merge(self, customer: Customer, word: Merge, effects: Effects) -> None:
+    def _take_merge(self, customer: Customer, word: Merge, effects: Effects) -> list[Delivery]:
         link = joining.on_merge(customer, word)
         if not link.has_come:
-            return
+            return []
         if word.state:
             known, anonymous = customer.id, word.anonymous
             effects.words.append(Received(known=known, anonymous=anonymous, claim=word.claim, at=word.at))
         if link.merged:
             again = joining.taken_in(customer, link)
             if again:
-                merging_passages.tell_again(customer, link.brought, customers.decode(again).pending)
+                other = customers.decode(again)
+                merging_passages.tell_again(customer, link.brought, other.pending)
+                return [each for each in other.early_results if each.message_id in link.brought]
+        return []
 
     def _next(self, customer: Customer) -> int:
         """What the clock has to pass before her first wait ends; `NEVER` where a gate comes before."""

@@ -33,10 +33,14 @@ def take_in(known: Customer, link: Link, program: Program) -> tuple[list[Event],
     if not state:
         return [], []
     other = customers.decode(state)
+    if not other.held:  # else it remembers also what it held, as it was said once
+        link.twice = b"".join(sorted(set(_hashes(known.recent)) & set(_hashes(other.recent))))
     facts = merge(known, other, program)
     link.brought = [each.message_id for each in other.pending]
     if link.again:
-        merging_passages.tell_again(known, link.brought, customers.decode(link.again).pending)
+        again = customers.decode(link.again)
+        merging_passages.tell_again(known, link.brought, again.pending)
+        _early_results(known, again)
         link.again = b""
     return facts, link.brought
 

@@ -6,7 +6,7 @@ step.  Workers never run it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from operators import verdicts
@@ -91,17 +91,17 @@ class TracingEngine(Engine):
         of = customer.alias.of if customer.alias is not None else ""
         self.trace.add("forwarded", **_arrived(arrived), reason=of)
 
-    def _pass(self, turn: Turn, gate: Gate, clock: int) -> None:
+    def _pass(self, turn: Turn, gate: Gate, clock: int, held: Sequence[Arrived]) -> None:
         self.trace.at = gate.at
         said, customer = len(turn.effects.words), turn.customer
         events = customer.events
         if isinstance(gate.what, Coming):
-            super()._pass(turn, gate, clock)
+            super()._pass(turn, gate, clock, held)
             refused = [word.reason for word in turn.effects.words[said:] if isinstance(word, Refusal)]
             what: What = "claim_refused" if refused else "became"
             self.trace.add(what, name=gate.what.known, reason="".join(refused))
             return
-        super()._pass(turn, gate, clock)
+        super()._pass(turn, gate, clock, held)
         count = customer.events - events
         self.trace.at = gate.at
         self.trace.add("joined", name=gate.what.anonymous, detail=f"{count} event{'s' if count != 1 else ''}")

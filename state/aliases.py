@@ -43,6 +43,7 @@ class Link(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     brought: list[str] = []
     digest: int = -1  # of what the parts are parts of
     again: bytes = b""  # the same merge, as a shard put back said it anew
+    twice: bytes = b""  # hashes of events that were held here, and were merged
 
     @property
     def has_come(self) -> bool:

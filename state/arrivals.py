@@ -52,6 +52,8 @@ def arrive(
     its = place[:2]
     if before is None:
         return Arrivals(key, its, place, at or 0, [Late(place, due(), None)] if is_late else [])
+    if before.last == place:
+        return before  # one record brought several things
     comes_in_order = key > before.front or before.by == its
     if at is not None:
         is_late = is_late or at < before.furthest or (at == before.furthest and before.last[:2] != its)

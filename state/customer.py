@@ -6,6 +6,7 @@ Fields are only ever appended, with defaults, so that old bytes stay readable.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -154,6 +155,13 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     def has_forgotten_events(self) -> bool:
         """Whether `has_seen` may say no of an event that she had long ago."""
         return len(self.recent) >= _RECENT_BYTES_MAX
+
+    def forget(self, event_hashes: Iterable[bytes]) -> None:
+        """No event with one of these hashes has been seen."""
+        gone = set(event_hashes)
+        size = EVENT_HASH_BYTES
+        hashes = [self.recent[at : at + size] for at in range(0, len(self.recent), size)]
+        self.recent = b"".join(each for each in hashes if each not in gone)
 
     def remember(self, event_hash: bytes) -> None:
         recent = self.recent + event_hash

@@ -41,6 +41,7 @@ class Merge(Word, frozen=True, kw_only=True, array_like=True, tag="merge"):
     """To the known one: all that was known of you before, in parts.
 
     `told`: what she did before this moment has been read, and what was forwarded of it stands before this.
+    `forwarded`: how far, by `Forward.place`.
     """
 
     told: int = 0
@@ -48,6 +49,7 @@ class Merge(Word, frozen=True, kw_only=True, array_like=True, tag="merge"):
     parts: int = 1
     state: bytes = b""
     digest: int = 0  # of the whole
+    forwarded: dict[str, int] = {}
 
 
 class Received(Word, frozen=True, kw_only=True, array_like=True, tag="received"):
@@ -55,7 +57,10 @@ class Received(Word, frozen=True, kw_only=True, array_like=True, tag="received")
 
 
 class Forward(Word, frozen=True, kw_only=True, array_like=True, tag="forward"):
-    """To the known one: a record that came for you under another name, and its place in the log."""
+    """To the known one: a record that came for you under another name, and its place in the log.
+
+    `since`: the moment of the claim, where the merge that answers it stands behind this.
+    """
 
     kind: Kind
     topic: str
@@ -63,6 +68,12 @@ class Forward(Word, frozen=True, kw_only=True, array_like=True, tag="forward"):
     offset: int
     value: bytes
     appended_at: float = 0.0
+    since: int = 0
+
+    @property
+    def place(self) -> str:
+        """The partition it came by, as far as it is about this claim."""
+        return f"{self.claim[:8]}/{self.topic}/{self.partition}"
 
 
 class Ask(Word, frozen=True, kw_only=True, array_like=True, tag="ask"):

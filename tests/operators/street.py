@@ -6,13 +6,12 @@ Everything comes in order of time, and every word arrives at once; what may die,
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from operators.aliasing import announce
+from operators.aliasing import announce, in_order
 from operators.breaker import NeverStops
 from operators.crossing import learn
 from operators.effects import Effects
@@ -57,11 +56,15 @@ class Street:
     def happens(self, at: int, body: Json, **ids: str) -> None:
         """`userId`, `anonymousId` or both; nothing is due before this moment that has not been woken."""
         self.clock_at(at)
-        self._offset += 1
-        whole = {"messageId": f"m{self._offset}", **body, **ids, "timestamp": format_instant(at)}
+        self.comes(at, body, **ids)
+
+    def comes(self, at: int, body: Json, offset: int = 0, /, **ids: str) -> None:
+        """An event is read, and the clock stays where it is; its place in the log is the next one, or this."""
+        self._offset = offset = offset or self._offset + 1
+        whole = {"messageId": f"m{offset}", **body, **ids, "timestamp": format_instant(at)}
         raw, key = msgspec.json.encode(whole), (ids.get("userId") or ids["anonymousId"]).encode()
-        cause = Cause("street", 0, self._offset)
-        event = self._decoder.decode(raw, key=key, topic="street", partition=0, offset=self._offset, now=at)
+        cause = Cause("street", 0, offset)
+        event = self._decoder.decode(raw, key=key, topic="street", partition=0, offset=offset, now=at)
         assert not isinstance(event, Rejected), event
         if anonymous := claimed(raw, key):
             announce(self.who(anonymous), event.customer, claim_of(event.customer, anonymous, cause, IDS), at)
@@ -69,6 +72,11 @@ class Street:
         if not customer.known:
             learn(customer, raw)
         self._take(customer, Arrived(event, cause))
+
+    def reads(self, *words: AnyWord) -> None:
+        """What others said before they were put back, as it stands in the log."""
+        for word in words:
+            self._hear(word)
 
     def clock_at(self, at: int) -> None:
         """Everything before this moment has been read."""
@@ -104,21 +112,22 @@ class Street:
     def _follow(self, effects: Effects) -> None:
         assert effects.faults == []
         self.decided += effects.decisions
-        # What is forwarded arrives before the word that says so, as the outbox has it.
-        said = deque(sorted(effects.words, key=lambda word: not isinstance(word, Forward)))
-        while said:
-            word = said.popleft()
+        in_order(effects)
+        for word in effects.words:
             self.words.append(word)
-            customer = self.who(key_of(word).decode())
-            if isinstance(word, Forward):
-                if is_new(customer, word):
-                    event = msgspec.structs.replace(event_codec.decode(word.value), customer=customer.id)
-                    self._take(customer, Arrived(event, Cause(word.topic, word.partition, word.offset)))
-                continue
-            answer = Effects()
-            self._engine.meeting.take(customer, word, answer)
-            self._follow(answer)
-            self._wake(customer.id)
+            self._hear(word)
+
+    def _hear(self, word: AnyWord) -> None:
+        customer = self.who(key_of(word).decode())
+        if isinstance(word, Forward):
+            if is_new(customer, word):
+                event, cause = event_codec.decode(word.value), Cause(word.topic, word.partition, word.offset)
+                self._take(customer, Arrived(event, cause))
+            return
+        answer = Effects()
+        self._engine.meeting.take(customer, word, answer)
+        self._follow(answer)
+        self._wake(customer.id)
 
 
 def track(event: str, **properties: Any) -> Json:

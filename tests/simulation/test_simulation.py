@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,17 @@ from tests.simulation.checks import live
 from tests.simulation.world import Accidents
 
 FAILED_ONCE = [8]  # seeds that found something; kept for ever
+STRANGERS_FAILED_ONCE = [
+    500131,  # a wait that ended at the very moment of the claim
+    500321,  # a consent that was read before what she did earlier by another partition
+    505945,  # forwarded records that a known shard put back read before the claim
+    559213,  # an event that was merged, and forwarded by an anonymous shard put back
+]
+OFTEN_PUT_BACK = Accidents(worker=0.05, put_back=0.6)
+STRANGERS_FAILED_WHEN_OFTEN_PUT_BACK = [
+    1667,  # the result of an attempt that an anonymous shard put back did not repeat
+    20928,  # records forwarded before a merge that was never written
+]
 
 
 def test_no_decision_is_lost_doubled_or_invented_whatever_dies() -> None:
@@ -45,3 +57,13 @@ def test_without_accidents_strangers_are_told_everything_exactly_once() -> None:
     for seed in range(20):
         world = strangers.live(seed, Accidents(0, 0, 0, 0))
         assert set(world.courier.accepted.values()) <= {1}
+
+
+@pytest.mark.parametrize("seed", STRANGERS_FAILED_ONCE)
+def test_what_failed_strangers_once_holds(seed: int) -> None:
+    strangers.live(seed)
+
+
+@pytest.mark.parametrize("seed", STRANGERS_FAILED_WHEN_OFTEN_PUT_BACK)
+def test_what_failed_strangers_once_holds_where_shards_are_put_back_all_the_time(seed: int) -> None:
+    strangers.live(seed, replace(OFTEN_PUT_BACK, hit=Counter()))

@@ -44,6 +44,11 @@ def test_what_happened_before_something_that_has_come_is_noted() -> None:
     assert len(came((CLICKS, 0, 10, 7), (ORDERS, 0, 11, 7)).late) == 1
 
 
+def test_of_what_one_record_brings_the_first_is_noted() -> None:
+    inputs = (CLICKS, 0, 10, 5), (CLICKS, 1, 20, 6), (ORDERS, 0, 15, 7)
+    assert came(*inputs, inputs[-1]).late == came(*inputs).late
+
+
 def test_only_so_much_is_noted() -> None:
     found = came(*((CLICKS, n, n, 1_000 - n) for n in range(200)))
     assert [late.place[2] for late in found.late] == list(range(200 - LATE_MAX, 200))
