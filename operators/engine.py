@@ -215,14 +215,7 @@ class Engine:
         if not passage_id:
             self.hear(turn, flow, fact)
             return
-        customer.passages = [
-            msgspec.structs.replace(each, set_aside=False) if each.id == passage_id else each
-            for each in customer.passages
-        ]
-        customer.pending = [
-            msgspec.structs.replace(each, set_aside=False) if each.message_id == passage_id else each
-            for each in customer.pending
-        ]
+        places.set_going(customer, passage_id)
 
     def dues(self, customer: Customer) -> tuple[int, int]:
         """When she must be looked at again, by the shard clock (more than) and by the wall clock (at least)."""

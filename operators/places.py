@@ -72,6 +72,15 @@ def remove(customer: Customer, passage: Passage) -> None:
     customer.passages = passages
 
 
+def set_going(customer: Customer, name: str) -> None:
+    """What was set aside, a passage by its id or a message by its own, is woken again."""
+    replace = msgspec.structs.replace
+    customer.passages = [replace(each, set_aside=False) if each.id == name else each for each in customer.passages]
+    customer.pending = [
+        replace(each, set_aside=False) if each.message_id == name else each for each in customer.pending
+    ]
+
+
 def leave(customer: Customer, flow: str, subject: str, at: int) -> None:
     """End the passages entered by then; what a courier has ends with its attempt, the rest is withdrawn."""
     if customer.passages:
