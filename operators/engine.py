@@ -359,11 +359,12 @@ class Engine:
         inside = places.find(customer, flow.name, subject)
         if inside is not None and (not flow.restart or fact.at < inside.entered_at):
             return
+        rests = self._first_rests.get(flow.name)
         if flow.restart and customer.pending:
             places.leave(customer, flow.name, subject, fact.at)
-        elif inside is not None:
+            inside = None
+        elif inside is not None and rests is None:
             places.remove(customer, inside)
-        rests = self._first_rests.get(flow.name)
         passage = Passage(
             flow=flow.name,
             subject=subject,
@@ -374,7 +375,7 @@ class Engine:
             event=event_codec.encode(fact),
         )
         if rests is not None:
-            customer.passages = places.rest(customer.passages, passage)
+            customer.passages = places.rest(customer.passages, passage, inside)
             return
         if self._program.on_trial:
             turn.effects.entered.append((flow.name, self._program.version_of(flow)))

@@ -53,8 +53,16 @@ def find(customer: Customer, flow: str, subject: str) -> Passage | None:
     return None
 
 
-def rest(passages: list[Passage], rests: Passage) -> list[Passage]:
-    """With one more; where there are too many, the oldest goes, of shadows or of all others."""
+def rest(passages: list[Passage], rests: Passage, instead_of: Passage | None = None) -> list[Passage]:
+    """With one more, perhaps in another's place; where there are too many, the oldest goes, of shadows or of all
+    others."""
+    if instead_of is not None:
+        others: list[Passage] = []
+        for each in passages:
+            if each is not instead_of:
+                others.append(each)
+        others.append(rests)
+        return others
     if len(passages) >= PASSAGES_MAX:
         alike = [each for each in passages if is_shadow(each.flow) == is_shadow(rests.flow)]
         gone = {id(each) for each in alike[: max(0, len(alike) - PASSAGES_MAX + 1)]}

@@ -16,6 +16,7 @@ EVENT_HASH_BYTES = 8
 ITEM_HASH_BYTES = 8
 CUSTOMERS_REMEMBERED_MAX = 32_768
 _SHARE_STEPS = 1 << 53
+_SIZES = [f"\0\0\0{chr(n)}" for n in range(128)]  # of short parts, as four bytes
 _event = blake2b(digest_size=EVENT_HASH_BYTES).copy  # to copy one that is set up costs less than to set one up
 
 
@@ -54,13 +55,14 @@ class Ids:
     def passage(self, customer: str, flow: str, subject: str, event_id: str) -> str:
         """The passage that this event entered or restarted: 32 hex digits."""
         # As `_joined` would, in one step: nearly every event enters or restarts something.
-        one, two, three, four = customer, flow, subject, event_id
-        text = (
-            f"\0\0\0{chr(len(one))}{one}\0\0\0{chr(len(two))}{two}"
-            f"\0\0\0{chr(len(three))}{three}\0\0\0{chr(len(four))}{four}"
-        )
-        digest = self._passage.copy()
-        digest.update(text.encode() if text.isascii() else _joined((one, two, three, four)))
+        digest, sizes = self._passage.copy(), _SIZES
+        try:
+            digest.update(
+                f"{sizes[len(customer)]}{customer}{sizes[len(flow)]}{flow}"
+                f"{sizes[len(subject)]}{subject}{sizes[len(event_id)]}{event_id}".encode("ascii")
+            )
+        except (IndexError, UnicodeEncodeError):
+            digest.update(_joined((customer, flow, subject, event_id)))
         return digest.hexdigest()
 
     def message(self, passage: str, step: str) -> str:
