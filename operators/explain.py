@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 from bisect import insort
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -39,7 +40,7 @@ from state.events import Event, ProductEvent
 from state.ids import Ids
 from state.instants import parse_instant
 from state.messages import Delivery
-from state.passages import NEVER, Pending
+from state.passages import NEVER, WALL_CLOCK, Pending
 from state.records import TopicPartition
 from state.words import Forward, Refusal
 
@@ -103,7 +104,7 @@ class Rerun:
         self._failures = list(self.memory.failures)
         self._failed_then = ""
         sent = [told for told in self.memory.decisions.values() if told.decision.outcome == "send"]
-        self._ever_sent = {told.decision.message_id for told in sent}
+        self._ever_sent = Counter(told.decision.message_id for told in sent)
         self._sent = {told.decision.message_id for told in sent if self._upto(told)}
         self.engine = TracingEngine(
             self.program,
@@ -173,7 +174,7 @@ class Rerun:
         if self.live:
             return due < taken.wall
         # On the log's own time a result tells no more than that its message had been sent.
-        return isinstance(taken.what, Delivery) and self._is_yet_to_send(taken.what.message_id)
+        return isinstance(taken.what, Delivery) and self._is_yet_to_send(taken.what)
 
     def _has_ended(self, clock_now: int, ahead: _Ahead, number: int, until: int, due: int) -> bool:
         """Whether it had by the moment that is asked about."""
@@ -186,14 +187,54 @@ class Rerun:
         while not self._is_over:
             event_due, wall_due = self.engine.dues(self.customer)
             until = self.engine.next_wake(self.customer)
-            if (event_due <= wall_due or wall_due > wall) and event_due != NEVER and has_ended(until, event_due):
-                went_on = self._wake(until, event_due)
+            if event_due != NEVER and has_ended(until, event_due):
+                went_on = self._wake_in_turn(until, event_due, wall_due, wall)
             elif wall_due <= wall:
-                went_on = self._wake_wall(wall_due)
+                went_on = self._goes_before(until, event_due) or self._wake_wall(wall_due)
             else:
                 break
             if not went_on:
                 break
+
+    def _wake_in_turn(self, until: int, event_due: int, wall_due: int, wall: int) -> bool:
+        """A wait has ended, and perhaps a message is to be tried again: which comes first, the store may tell."""
+        known = self._published(each for each in self.customer.pending if each.clock == WALL_CLOCK)
+        before, failures = self._snapshot(), [*self._failures]
+        went_on = self._wake(until, event_due)
+        made = self._places_since(before)
+        is_first = min(made) < known if known and made else event_due <= wall_due or wall_due > wall
+        if self._is_over or (went_on and is_first):
+            return went_on
+        if went_on:
+            self._restore(before)
+            self._failures[:] = failures
+        if self.live and wall_due > wall:
+            return False
+        return self._wake_wall(wall_due) or (went_on and self._wake(until, event_due))
+
+    def _goes_before(self, until: int, event_due: int) -> bool:
+        """Wake her where a wait must have ended, since what came of it was published before the next retry."""
+        known = self._published(each for each in self.customer.pending if each.clock == WALL_CLOCK)
+        if known is None or event_due == NEVER:
+            return False
+        before, failures = self._snapshot(), [*self._failures]
+        if self._wake(until, event_due) and (made := self._places_since(before)) and min(made) < known:
+            return True
+        self._is_over = False
+        self._restore(before)
+        self._failures[:] = failures
+        return False
+
+    def _places_since(self, before: _Snapshot) -> list[tuple[int, int]]:
+        """Where the log has what was decided since."""
+        told = (self.memory.decisions.get(each.decision_id) for each in self.effects.decisions[before.marks[0] :])
+        return [each.place for each in told if each is not None and each.wall]
+
+    def _published(self, waiting: Iterable[Pending]) -> tuple[int, int] | None:
+        """Where the log has the first decision that was made of one of these messages next."""
+        names = (f"{each.message_id}-{each.decisions}" for each in waiting if not each.awaiting)
+        told = (self.memory.decisions.get(name) for name in names)
+        return min((each.place for each in told if each is not None and each.wall), default=None)
 
     def _wake(self, until: int, due: int) -> bool:
         """Wake what is due then; False where nothing went on."""
@@ -341,9 +382,9 @@ class Rerun:
         self.trace.at = wall
         self.engine.retry(self.customer, flow, letter.passage, fact, turn)
 
-    def _is_yet_to_send(self, message_id: str) -> bool:
-        sent = (each.message_id for each in self.effects.decisions if each.outcome == "send")
-        return message_id in self._ever_sent and message_id not in sent
+    def _is_yet_to_send(self, told: Delivery) -> bool:
+        sent = sum(each.outcome == "send" and each.message_id == told.message_id for each in self.effects.decisions)
+        return sent < min(1, self._ever_sent[told.message_id])
 
     def _was_taken(self, taken: Taken) -> bool:
         return taken.offset < self.memory.watermarks.get(TopicPartition(taken.topic, taken.partition), 0)
