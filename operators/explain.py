@@ -384,7 +384,7 @@ class Rerun:
 
     def _is_yet_to_send(self, told: Delivery) -> bool:
         sent = sum(each.outcome == "send" and each.message_id == told.message_id for each in self.effects.decisions)
-        return sent < min(1, self._ever_sent[told.message_id])
+        return sent < min(told.attempt, self._ever_sent[told.message_id])
 
     def _was_taken(self, taken: Taken) -> bool:
         return taken.offset < self.memory.watermarks.get(TopicPartition(taken.topic, taken.partition), 0)

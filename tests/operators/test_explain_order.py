@@ -24,7 +24,7 @@ from state.events import Event, ProductAdded, ProductViewed
 from state.ids import Ids
 from state.messages import Delivery, Result
 from state.records import TopicPartition
-from tests.operators.shards import MINUTE, START, TOPIC, Desk, agrees, desk, identify, message, track
+from tests.operators.shards import HOUR, MINUTE, START, TOPIC, Desk, agrees, desk, identify, message, track
 
 RULES = Rules(min_gap=20 * MINUTE)
 
@@ -90,7 +90,7 @@ def story(
         watermarks=watermarks,
         late={each.place: each for each in late},
     )
-    now = START + 12 * 60 * MINUTE
+    now = START + 12 * HOUR
     return explain(Program(flows), rules, Ids(b"secret"), memory, clock=clock, until=now, clock_now=now, wall_now=now)
 
 
@@ -109,3 +109,44 @@ def test_whether_a_retry_or_a_wait_came_first_is_told_as_it_was(tmp_path: Path, 
         decided = [each.decision_id for each in made(shop)]
     assert [each.decision_id for each in entries if each.what == "decision"] == decided
     assert {each.stored for each in entries if each.decision_id} == {"same"}
+
+
+def test_on_the_logs_own_time_it_is_noted_when_a_message_was_given_back(tmp_path: Path) -> None:
+    """What is decided after it hangs on it; a result that changes nothing needs no note."""
+    with desk(tmp_path, at_once, clock="replay") as shop:
+        shop.events(*WHO, VIEWED)
+        told(shop, 0, "deferred")
+        told(shop, 0, "accepted")
+        noted = [(each.place, each.after) for each in notes(shop)]
+    assert noted == [((DELIVERIES, 0, 0), (TOPIC, 0, 2))]
+
+
+def test_on_the_logs_own_time_a_retry_is_told_with_what_was_looked_at_again(tmp_path: Path) -> None:
+    with desk(tmp_path, at_once, clock="replay") as shop:
+        shop.clock_at(START)
+        shop.events(*WHO, VIEWED)
+        result = told(shop, 0, "deferred")
+        shop.wall.ms = START + 5 * MINUTE
+        shop.shard.take([])
+        entries = story(shop, [*WHO, VIEWED], [result], at_once)
+    told_of = [each.what for each in entries if each.what in ("decision", "delivery", "looked_again")]
+    assert told_of == ["decision", "delivery", "decision", "looked_again", "decision"]
+    assert {each.at for each in entries if each.what == "looked_again"} == {START}
+
+
+def test_on_the_logs_own_time_each_attempt_is_made_before_its_result_is_told(tmp_path: Path) -> None:
+    rules = Rules(quiet_from=12 * 60, quiet_to=15 * 60)
+    with desk(tmp_path, at_once, clock="replay", rules=rules) as shop:
+        shop.clock_at(START)
+        shop.events(*WHO, VIEWED)
+        shop.clock_at(START + 9 * HOUR)
+        results = [told(shop, 0, "deferred")]
+        shop.wall.ms = START + 5 * MINUTE
+        shop.shard.take([])
+        shop.clock_at(START + 10 * HOUR)
+        results.append(told(shop, 1, "accepted"))
+        entries = story(shop, [*WHO, VIEWED], results, at_once, rules=rules)
+    decided = [(each.outcome, each.reason, each.stored) for each in entries if each.what in ("decision", "difference")]
+    quiet, sent = ("defer", "quiet_hours", "same"), ("send", "", "same")
+    assert decided == [quiet, sent, ("defer", "retry", "same"), quiet, sent]
+    assert entries[-1].what == "delivery"
