@@ -72,6 +72,7 @@ def remember(settings: Settings, customer: str, progress: Progress) -> History:
         found = _Reading(settings, customer, record).read(reader, progress)
     finally:
         reader.close()
+    reached = now if settings.clock == "live" else max(clocks, default=0)  # decisions are swept by the log's own time
     late = record.arrivals.late if record is not None and record.arrivals is not None else []
     memory = Memory(
         customer=customer,
@@ -80,7 +81,7 @@ def remember(settings: Settings, customer: str, progress: Progress) -> History:
         decisions=_recalled(stored, found),
         watermarks=watermarks,
         record=record,
-        kept_since=now - settings.store.retention_days * DAY_MS,
+        kept_since=reached - settings.store.retention_days * DAY_MS,
         failures=found.failures,
         stopped=frozenset(stopped),
         known_since=found.known_since,
