@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 from bisect import insort
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -18,6 +18,7 @@ from typing import Literal
 import msgspec
 
 from operators import aliasing, joining, results
+from operators.ahead import Ahead
 from operators.breaker import NeverStops
 from operators.effects import Effects, Mark
 from operators.engine import Arrived
@@ -30,7 +31,7 @@ from operators.trace import Entry, Trace
 from operators.tracing import TracingEngine
 from state import customer as customers
 from state import dead_letters, event_codec
-from state.arrivals import Late, Place
+from state.arrivals import Late
 from state.catalogue import CatalogueChange
 from state.customer import Customer
 from state.dead_letters import DeadLetter
@@ -120,16 +121,21 @@ class Rerun:
     def play(self, clock_now: int) -> list[Entry]:
         late = self.memory.late
         inputs = [taken for taken in self.memory.inputs if self._was_taken(taken)]
-        ahead = _Ahead(inputs, late, self._due_to_this_day())
+        ahead = Ahead(inputs, late, self._due_to_this_day())
         for number, taken in enumerate(inputs):
             if self.live and taken.wall > self.until:
                 break  # what came after it came later, too
             self._advance(partial(self._had_ended, taken, late.get(taken.place), ahead, number), taken.wall)
             if taken.at is not None:
                 self._comes_to(taken.at)
-            before = self._snapshot()
+            before, retries = self._snapshot(), self._retries()
             if not self._is_over:
                 self._take(taken)
+                if self._passed_over(retries):
+                    self._restore(before)
+                    self._wake_wall(min(each.due for each in retries))
+                    before = self._snapshot()
+                    self._take(taken)
                 self._note_failures(before)
                 self._is_over = self._agreement(before) == "later"
             if self._is_over:
@@ -163,7 +169,7 @@ class Rerun:
         self._breaker.ask(frozenset())
         return due
 
-    def _had_ended(self, taken: Taken, note: Late | None, ahead: _Ahead, number: int, until: int, due: int) -> bool:
+    def _had_ended(self, taken: Taken, note: Late | None, ahead: Ahead, number: int, until: int, due: int) -> bool:
         """Whether a wait had ended before this input came."""
         if note is not None:
             return until < note.due
@@ -176,7 +182,7 @@ class Rerun:
         # On the log's own time a result tells no more than that its message had been sent.
         return isinstance(taken.what, Delivery) and self._is_yet_to_send(taken.what)
 
-    def _has_ended(self, clock_now: int, ahead: _Ahead, number: int, until: int, due: int) -> bool:
+    def _has_ended(self, clock_now: int, ahead: Ahead, number: int, until: int, due: int) -> bool:
         """Whether it had by the moment that is asked about."""
         if (self.live and until > self.until) or ahead.comes_before(until, number):
             return False
@@ -198,11 +204,14 @@ class Rerun:
 
     def _wake_in_turn(self, until: int, event_due: int, wall_due: int, wall: int) -> bool:
         """A wait has ended, and perhaps a message is to be tried again: which comes first, the store may tell."""
-        known = self._published(each for each in self.customer.pending if each.clock == WALL_CLOCK)
-        before, failures = self._snapshot(), [*self._failures]
+        retries, before, failures = self._retries(), self._snapshot(), [*self._failures]
+        known = self._published(retries)
         went_on = self._wake(until, event_due)
         made = self._places_since(before)
-        is_first = min(made) < known if known and made else event_due <= wall_due or wall_due > wall
+        if self._passed_over(retries):
+            is_first = False
+        else:
+            is_first = min(made) < known if known and made else event_due <= wall_due or wall_due > wall
         if self._is_over or (went_on and is_first):
             return went_on
         if went_on:
@@ -214,7 +223,7 @@ class Rerun:
 
     def _goes_before(self, until: int, event_due: int) -> bool:
         """Wake her where a wait must have ended, since what came of it was published before the next retry."""
-        known = self._published(each for each in self.customer.pending if each.clock == WALL_CLOCK)
+        known = self._published(self._retries())
         if known is None or event_due == NEVER:
             return False
         before, failures = self._snapshot(), [*self._failures]
@@ -230,9 +239,18 @@ class Rerun:
         told = (self.memory.decisions.get(each.decision_id) for each in self.effects.decisions[before.marks[0] :])
         return [each.place for each in told if each is not None and each.wall]
 
-    def _published(self, waiting: Iterable[Pending]) -> tuple[int, int] | None:
+    def _retries(self) -> list[Pending]:
+        """Her messages that are to be tried again by the wall clock."""
+        return [each for each in self.customer.pending if each.clock == WALL_CLOCK and not each.awaiting]
+
+    def _passed_over(self, retries: list[Pending]) -> bool:
+        """Whether one of them is gone untried, though the store has what was decided of it next."""
+        there = {each.message_id for each in self.customer.pending}
+        return self._published(each for each in retries if each.message_id not in there) is not None
+
+    def _published(self, retries: Iterable[Pending]) -> tuple[int, int] | None:
         """Where the log has the first decision that was made of one of these messages next."""
-        names = (f"{each.message_id}-{each.decisions}" for each in waiting if not each.awaiting)
+        names = (f"{each.message_id}-{each.decisions}" for each in retries)
         told = (self.memory.decisions.get(name) for name in names)
         return min((each.place for each in told if each is not None and each.wall), default=None)
 
@@ -467,33 +485,3 @@ class Rerun:
 def _place(arrived: Arrived) -> tuple[int, str, int, int]:
     cause = arrived.cause
     return arrived.event.at, cause.topic, cause.partition, cause.offset
-
-
-class _Ahead:
-    """What is yet to come, and came before some wait ended though others that stand before it did not.
-
-    `due`: the earliest moment of those waits that have not ended to this day.
-    """
-
-    def __init__(self, inputs: Sequence[Taken], late: Mapping[Place, Late], due: int) -> None:
-        times = _times(inputs)
-        self._soonest = [due] * (len(inputs) + 1)  # a wait that ends then, or later, does so after one of them
-        for number in reversed(range(len(inputs))):
-            note = late.get(inputs[number].place)
-            self._soonest[number] = min(times[number], self._soonest[number + 1]) if note is None else note.due
-
-    def comes_before(self, until: int, number: int) -> bool:
-        """Whether something from this one on came before a wait that ended then."""
-        return self._soonest[number] <= until
-
-
-def _times(inputs: Sequence[Taken]) -> list[int]:
-    """When each happened; `NEVER` for what has no time of its own, or was told before."""
-    known, times = set[str](), list[int]()
-    for taken in inputs:
-        what, at = taken.what, taken.at
-        if isinstance(what, Event) and not isinstance(what, CatalogueChange):
-            at = None if what.id in known else at
-            known.add(what.id)
-        times.append(NEVER if at is None else at)
-    return times

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from operators.explain import explain
-from operators.flow import Flow, Template, minutes, on, send, wait
+from operators.flow import Flow, Template, days, minutes, on, send, split, wait, when
 from operators.guards import Rules
 from operators.inputs import DELIVERIES
 from operators.memory import Memory, Recalled, Taken, in_order
@@ -20,8 +21,9 @@ from state.arrivals import Late
 from state.customer import Customer
 from state.decisions import Decision
 from state.decode import Decoder
-from state.events import Event, ProductAdded, ProductViewed
+from state.events import Event, OrderCompleted, ProductAdded, ProductViewed
 from state.ids import Ids
+from state.instants import parse_instant
 from state.messages import Delivery, Result
 from state.records import TopicPartition
 from tests.operators.shards import HOUR, MINUTE, START, TOPIC, Desk, agrees, desk, identify, message, track
@@ -31,6 +33,10 @@ RULES = Rules(min_gap=20 * MINUTE)
 
 def nothing(_: Event, __: Customer) -> dict[str, Any]:
     return {}
+
+
+def has_ordered(_: Event, customer: Customer) -> bool:
+    return customer.orders > 0
 
 
 at_once = Flow("at_once", enter=on(ProductViewed), steps=[send(Template("at_once", nothing))])
@@ -74,9 +80,9 @@ def story(
 ) -> list[Entry]:
     read, inputs, clock = Decoder("PLN"), list[Taken](), shop.shard.around.clock
     for offset, body in enumerate(bodies):
-        raw = json.dumps(body).encode()
-        event = read.decode(raw, key=b"anna", topic=TOPIC, partition=0, offset=offset, now=START, clock=clock)
-        inputs.append(Taken(START, TOPIC, 0, offset, event))
+        raw, wall = json.dumps(body).encode(), max(START, parse_instant(body["timestamp"]))
+        event = read.decode(raw, key=b"anna", topic=TOPIC, partition=0, offset=offset, now=wall, clock=clock)
+        inputs.append(Taken(wall, TOPIC, 0, offset, event))
     inputs += [
         Taken(START + offset * 5 * MINUTE, DELIVERIES, 0, offset, result) for offset, result in enumerate(results)
     ]
@@ -150,3 +156,25 @@ def test_on_the_logs_own_time_each_attempt_is_made_before_its_result_is_told(tmp
     quiet, sent = ("defer", "quiet_hours", "same"), ("send", "", "same")
     assert decided == [quiet, sent, ("defer", "retry", "same"), quiet, sent]
     assert entries[-1].what == "delivery"
+
+
+def test_a_retry_goes_before_what_is_held_until_a_wait_has_ended(tmp_path: Path) -> None:
+    """The shard clock was behind when she bought: her order waited, the retry did not."""
+    silent = replace(later, steps=[wait("a_while", minutes(1)), split(when(has_ordered, *later.steps[1:]))])
+    leaves = replace(
+        at_once, leave=[on(OrderCompleted)], steps=[*at_once.steps, wait("a_day", days(1)), *at_once.steps]
+    )
+    bought = track("anna", START + 2 * MINUTE, "Order Completed", order_id="o1")
+    with desk(tmp_path, leaves, silent, rules=RULES) as shop:
+        shop.clock_at(START)
+        shop.events(*WHO, VIEWED, ADDED)
+        result = told(shop, 0, "deferred", retry_after_seconds=180)
+        shop.wall.ms = START + 2 * MINUTE
+        shop.events(bought)
+        shop.wall.ms = START + 5 * MINUTE
+        shop.shard.take([])
+        shop.clock_at(START + 4 * MINUTE)
+        entries = story(shop, [*WHO, VIEWED, ADDED, bought], [result], leaves, silent)
+        decided = [each.decision_id for each in made(shop)]
+    assert [each.decision_id for each in entries if each.what == "decision"] == decided
+    assert {each.stored for each in entries if each.decision_id} == {"same"}
