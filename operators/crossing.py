@@ -83,7 +83,7 @@ class Crossing:
         entry = shard.residents.entry(chash, whose.decode())
         effects = Effects()
         shard.wake_if_due(chash, entry, effects)
-        note(shard.around, entry, at)
+        note(shard.around, entry, at, matters=not isinstance(word, (Ask, Told)))
         told = shard.around.engine.meeting.take(entry.customer, word, effects)
         if shard.clock.now is not None:
             shard.wake_customer(chash, entry, effects)

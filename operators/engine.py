@@ -196,12 +196,12 @@ class Engine:
                     self._look_again(turn, first)
 
     def on_wall(self, customer: Customer, wall: int, effects: Effects, started: int = 0) -> None:
-        """Retries that are due, and messages whose result nobody told since this worker started."""
+        """Retries that are due, in order of time, and messages whose result nobody told since this worker started."""
         if aliasing.is_received(customer):
             return
         turn = Turn(customer, wall, effects, Cause("", 0, 0))
         due = [p for p in customer.pending if p.clock == WALL_CLOCK and p.due <= wall and not p.set_aside]
-        for pending in due:
+        for pending in sorted(due, key=lambda each: each.due):
             if pending.awaiting:
                 never_told(turn, pending, started)
             else:
@@ -313,10 +313,11 @@ class Engine:
                 for each in customer.passages
             ]
 
-    def _rank(self, customer: Customer, each: Passage | Pending) -> tuple[int, int, str]:
-        """Of those that are due at one moment the least goes first."""
+    def _rank(self, customer: Customer, each: Passage | Pending) -> tuple[int, int, int, str]:
+        """Of those that are due at one moment the least goes first; of one passage, what was wanted first."""
         flow = self._versions.at(each.flow, customer.id, each.wait)
-        return -flow.priority if flow else 0, each.entered_at, each.id if isinstance(each, Passage) else each.message_id
+        wanted, name = (each.until, each.id) if isinstance(each, Passage) else (each.at, each.message_id)
+        return -flow.priority if flow else 0, each.entered_at, wanted, name
 
     def _hear(self, turn: Turn, flow: Flow[Any], fact: Event) -> None:
         lenient = flow.name in self._breaker.stopped

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 from bisect import insort
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -17,6 +18,7 @@ from typing import Literal
 import msgspec
 
 from operators import aliasing, joining, results
+from operators.ahead import Ahead
 from operators.breaker import NeverStops
 from operators.effects import Effects, Mark
 from operators.engine import Arrived
@@ -29,7 +31,7 @@ from operators.trace import Entry, Trace
 from operators.tracing import TracingEngine
 from state import customer as customers
 from state import dead_letters, event_codec
-from state.arrivals import Late, Place
+from state.arrivals import Late
 from state.catalogue import CatalogueChange
 from state.customer import Customer
 from state.dead_letters import DeadLetter
@@ -39,7 +41,7 @@ from state.events import Event, ProductEvent
 from state.ids import Ids
 from state.instants import parse_instant
 from state.messages import Delivery
-from state.passages import NEVER, Pending
+from state.passages import NEVER, WALL_CLOCK, Pending
 from state.records import TopicPartition
 from state.words import Forward, Refusal
 
@@ -103,7 +105,7 @@ class Rerun:
         self._failures = list(self.memory.failures)
         self._failed_then = ""
         sent = [told for told in self.memory.decisions.values() if told.decision.outcome == "send"]
-        self._ever_sent = {told.decision.message_id for told in sent}
+        self._ever_sent = Counter(told.decision.message_id for told in sent)
         self._sent = {told.decision.message_id for told in sent if self._upto(told)}
         self.engine = TracingEngine(
             self.program,
@@ -119,16 +121,21 @@ class Rerun:
     def play(self, clock_now: int) -> list[Entry]:
         late = self.memory.late
         inputs = [taken for taken in self.memory.inputs if self._was_taken(taken)]
-        ahead = _Ahead(inputs, late, self._due_to_this_day())
+        ahead = Ahead(inputs, late, self._due_to_this_day())
         for number, taken in enumerate(inputs):
             if self.live and taken.wall > self.until:
                 break  # what came after it came later, too
             self._advance(partial(self._had_ended, taken, late.get(taken.place), ahead, number), taken.wall)
             if taken.at is not None:
                 self._comes_to(taken.at)
-            before = self._snapshot()
+            before, retries = self._snapshot(), self._retries()
             if not self._is_over:
                 self._take(taken)
+                if self._passed_over(retries):
+                    self._restore(before)
+                    self._wake_wall(min(each.due for each in retries))
+                    before = self._snapshot()
+                    self._take(taken)
                 self._note_failures(before)
                 self._is_over = self._agreement(before) == "later"
             if self._is_over:
@@ -162,7 +169,7 @@ class Rerun:
         self._breaker.ask(frozenset())
         return due
 
-    def _had_ended(self, taken: Taken, note: Late | None, ahead: _Ahead, number: int, until: int, due: int) -> bool:
+    def _had_ended(self, taken: Taken, note: Late | None, ahead: Ahead, number: int, until: int, due: int) -> bool:
         """Whether a wait had ended before this input came."""
         if note is not None:
             return until < note.due
@@ -173,9 +180,9 @@ class Rerun:
         if self.live:
             return due < taken.wall
         # On the log's own time a result tells no more than that its message had been sent.
-        return isinstance(taken.what, Delivery) and self._is_yet_to_send(taken.what.message_id)
+        return isinstance(taken.what, Delivery) and self._is_yet_to_send(taken.what)
 
-    def _has_ended(self, clock_now: int, ahead: _Ahead, number: int, until: int, due: int) -> bool:
+    def _has_ended(self, clock_now: int, ahead: Ahead, number: int, until: int, due: int) -> bool:
         """Whether it had by the moment that is asked about."""
         if (self.live and until > self.until) or ahead.comes_before(until, number):
             return False
@@ -186,14 +193,66 @@ class Rerun:
         while not self._is_over:
             event_due, wall_due = self.engine.dues(self.customer)
             until = self.engine.next_wake(self.customer)
-            if (event_due <= wall_due or wall_due > wall) and event_due != NEVER and has_ended(until, event_due):
-                went_on = self._wake(until, event_due)
+            if event_due != NEVER and has_ended(until, event_due):
+                went_on = self._wake_in_turn(until, event_due, wall_due, wall)
             elif wall_due <= wall:
-                went_on = self._wake_wall(wall_due)
+                went_on = self._goes_before(until, event_due) or self._wake_wall(wall_due)
             else:
                 break
             if not went_on:
                 break
+
+    def _wake_in_turn(self, until: int, event_due: int, wall_due: int, wall: int) -> bool:
+        """A wait has ended, and perhaps a message is to be tried again: which comes first, the store may tell."""
+        retries, before, failures = self._retries(), self._snapshot(), [*self._failures]
+        known = self._published(retries)
+        went_on = self._wake(until, event_due)
+        made = self._places_since(before)
+        if self._passed_over(retries):
+            is_first = False
+        else:
+            is_first = min(made) < known if known and made else event_due <= wall_due or wall_due > wall
+        if self._is_over or (went_on and is_first):
+            return went_on
+        if went_on:
+            self._restore(before)
+            self._failures[:] = failures
+        if self.live and wall_due > wall:
+            return False
+        return self._wake_wall(wall_due) or (went_on and self._wake(until, event_due))
+
+    def _goes_before(self, until: int, event_due: int) -> bool:
+        """Wake her where a wait must have ended, since what came of it was published before the next retry."""
+        known = self._published(self._retries())
+        if known is None or event_due == NEVER:
+            return False
+        before, failures = self._snapshot(), [*self._failures]
+        if self._wake(until, event_due) and (made := self._places_since(before)) and min(made) < known:
+            return True
+        self._is_over = False
+        self._restore(before)
+        self._failures[:] = failures
+        return False
+
+    def _places_since(self, before: _Snapshot) -> list[tuple[int, int]]:
+        """Where the log has what was decided since."""
+        told = (self.memory.decisions.get(each.decision_id) for each in self.effects.decisions[before.marks[0] :])
+        return [each.place for each in told if each is not None and each.wall]
+
+    def _retries(self) -> list[Pending]:
+        """Her messages that are to be tried again by the wall clock."""
+        return [each for each in self.customer.pending if each.clock == WALL_CLOCK and not each.awaiting]
+
+    def _passed_over(self, retries: list[Pending]) -> bool:
+        """Whether one of them is gone untried, though the store has what was decided of it next."""
+        there = {each.message_id for each in self.customer.pending}
+        return self._published(each for each in retries if each.message_id not in there) is not None
+
+    def _published(self, retries: Iterable[Pending]) -> tuple[int, int] | None:
+        """Where the log has the first decision that was made of one of these messages next."""
+        names = (f"{each.message_id}-{each.decisions}" for each in retries)
+        told = (self.memory.decisions.get(name) for name in names)
+        return min((each.place for each in told if each is not None and each.wall), default=None)
 
     def _wake(self, until: int, due: int) -> bool:
         """Wake what is due then; False where nothing went on."""
@@ -342,9 +401,9 @@ class Rerun:
         self.trace.at = wall
         self.engine.retry(self.customer, flow, letter.passage, fact, turn)
 
-    def _is_yet_to_send(self, message_id: str) -> bool:
-        sent = (each.message_id for each in self.effects.decisions if each.outcome == "send")
-        return message_id in self._ever_sent and message_id not in sent
+    def _is_yet_to_send(self, told: Delivery) -> bool:
+        sent = sum(each.outcome == "send" and each.message_id == told.message_id for each in self.effects.decisions)
+        return sent < min(told.attempt, self._ever_sent[told.message_id])
 
     def _was_taken(self, taken: Taken) -> bool:
         return taken.offset < self.memory.watermarks.get(TopicPartition(taken.topic, taken.partition), 0)
@@ -427,33 +486,3 @@ class Rerun:
 def _place(arrived: Arrived) -> tuple[int, str, int, int]:
     cause = arrived.cause
     return arrived.event.at, cause.topic, cause.partition, cause.offset
-
-
-class _Ahead:
-    """What is yet to come, and came before some wait ended though others that stand before it did not.
-
-    `due`: the earliest moment of those waits that have not ended to this day.
-    """
-
-    def __init__(self, inputs: Sequence[Taken], late: Mapping[Place, Late], due: int) -> None:
-        times = _times(inputs)
-        self._soonest = [due] * (len(inputs) + 1)  # a wait that ends then, or later, does so after one of them
-        for number in reversed(range(len(inputs))):
-            note = late.get(inputs[number].place)
-            self._soonest[number] = min(times[number], self._soonest[number + 1]) if note is None else note.due
-
-    def comes_before(self, until: int, number: int) -> bool:
-        """Whether something from this one on came before a wait that ended then."""
-        return self._soonest[number] <= until
-
-
-def _times(inputs: Sequence[Taken]) -> list[int]:
-    """When each happened; `NEVER` for what has no time of its own, or was told before."""
-    known, times = set[str](), list[int]()
-    for taken in inputs:
-        what, at = taken.what, taken.at
-        if isinstance(what, Event) and not isinstance(what, CatalogueChange):
-            at = None if what.id in known else at
-            known.add(what.id)
-        times.append(NEVER if at is None else at)
-    return times

@@ -51,10 +51,18 @@ class Taken(NamedTuple):
 
 
 class Recalled(NamedTuple):
-    """A decision as the store holds it; `wall` is when it was published, None where the log no longer tells."""
+    """A decision as the store holds it; `wall` is when it was published, None where the log no longer tells.
+
+    `offset` is its place in the partition of the topic, in which the decisions about one customer have their order.
+    """
 
     decision: Decision
     wall: int | None
+    offset: int = 0
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.wall or 0, self.offset
 
 
 def in_order(inputs: Iterable[Taken], *, live: bool, late: Iterable[Late] = ()) -> list[Taken]:

@@ -318,7 +318,7 @@ class Shard:
             forward_delivery(customer, delivery, at, effects)
         if not is_alias(customer):
             cause = Cause(tp.topic, tp.partition, record.offset)
-            note(self.around, entry, at)
+            note(self.around, entry, at, matters=delivery.result not in ("started", "accepted"))
             engine.on_delivery(customer, delivery, self._wall, effects, cause)
             if customer.held:
                 self.wake_customer(chash, entry, effects)

@@ -230,7 +230,8 @@ class TracingEngine(Engine):
         super()._wake_passage(turn, passage)
 
     def _look_again(self, turn: Turn, pending: Pending) -> None:
-        self.trace.at = pending.due
+        # On the log's own time a retry, which is due by the other clock, is told where its decision is.
+        self.trace.at = pending.due if self._live or pending.clock != WALL_CLOCK else pending.at
         gone = "" if pending.flow in self._program.by_name else "the flow is gone, and its message with it"
         self.trace.add("looked_again", **_pending(pending), reason=pending.why, detail=gone)
         super()._look_again(turn, pending)

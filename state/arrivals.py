@@ -65,3 +65,14 @@ def arrive(
         before.front, before.by = key, its
     before.last = place
     return before
+
+
+def came(before: Arrivals | None, place: Place, due: int) -> Arrivals:
+    """An input came that has no time of its own on the replay clock, and after which another story goes on."""
+    if before is None:
+        return Arrivals(0, place[:2], place, 0, [Late(place, due, None)])
+    if before.last == place:
+        return before
+    before.late = [*before.late[1 - LATE_MAX :], Late(place, due, before.last)]
+    before.last = place
+    return before

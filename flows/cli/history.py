@@ -72,6 +72,7 @@ def remember(settings: Settings, customer: str, progress: Progress) -> History:
         found = _Reading(settings, customer, record).read(reader, progress)
     finally:
         reader.close()
+    reached = now if settings.clock == "live" else max(clocks, default=0)  # decisions are swept by the log's own time
     late = record.arrivals.late if record is not None and record.arrivals is not None else []
     memory = Memory(
         customer=customer,
@@ -80,7 +81,7 @@ def remember(settings: Settings, customer: str, progress: Progress) -> History:
         decisions=_recalled(stored, found),
         watermarks=watermarks,
         record=record,
-        kept_since=now - settings.store.retention_days * DAY_MS,
+        kept_since=reached - settings.store.retention_days * DAY_MS,
         failures=found.failures,
         stopped=frozenset(stopped),
         known_since=found.known_since,
@@ -94,7 +95,7 @@ def remember(settings: Settings, customer: str, progress: Progress) -> History:
 @dataclass
 class _Found:
     inputs: list[Taken] = field(default_factory=list)
-    published: dict[str, tuple[int, Decision]] = field(default_factory=dict)
+    published: dict[str, Recalled] = field(default_factory=dict)
     failures: list[DeadLetter] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     known_since: int | None = None
@@ -167,7 +168,7 @@ class _Reading:
         found, value = self._found, record.value or b""
         if tp.topic == DECISIONS:
             decision = decisions.from_json(value)
-            found.published.setdefault(decision.decision_id, (record.timestamp_ms, decision))
+            found.published.setdefault(decision.decision_id, Recalled(decision, record.timestamp_ms, record.offset))
         elif tp.topic == DEAD_LETTERS:
             letter = dead_letters.from_json(value)
             if letter.flow:
@@ -221,12 +222,10 @@ class _Reading:
 
 def _recalled(stored: list[Decision], found: _Found) -> dict[str, Recalled]:
     """The store's decisions; those it has swept are taken from the topic as long as that keeps them."""
-    known = {decision.decision_id: decision for _, decision in found.published.values()}
-    known |= {decision.decision_id: decision for decision in stored}
-    return {
-        name: Recalled(decision, found.published[name][0] if name in found.published else None)
-        for name, decision in known.items()
-    }
+    known = {decision.decision_id: Recalled(decision, None) for decision in stored}
+    for name, told in found.published.items():
+        known[name] = told._replace(decision=known[name].decision) if name in known else told
+    return known
 
 
 def _beats(settings: Settings) -> list[dict[str, Any]]:

@@ -187,6 +187,13 @@ def test_in_disorder_every_story_is_that_of_the_store_at_any_moment(disordered: 
             assert (said(entries), differences(entries)) == (sorted(held), []), (SEED, customer, at)
 
 
+def test_by_the_deployments_own_clock_decisions_are_no_longer_kept(disordered: Told) -> None:
+    """A difference about what is older is not told as one, since the store has forgotten it."""
+    history = disordered.remembers("c1")
+    now = history.now if disordered.live else history.clock
+    assert history.memory.kept_since == now - 90 * 1_440 * MINUTE
+
+
 def test_in_order_every_story_is_that_of_the_oracle_and_names_what_stopped_a_message(ordered: Told) -> None:
     """The clock stands at the last event: what is due at that moment, or later, is not decided yet."""
     wanted: dict[str, list[Expected]] = {customer: [] for customer in ordered.customers}
