@@ -16,58 +16,23 @@ from operators.inputs import DELIVERIES
 from operators.memory import Memory, Recalled, Taken, in_order
 from operators.program import Program
 from operators.trace import Entry
-from state import decisions
 from state.arrivals import Late
 from state.customer import Customer
-from state.decisions import Decision
 from state.decode import Decoder
-from state.events import Event, OrderCompleted, ProductAdded, ProductViewed
+from state.events import Event, OrderCompleted, ProductAdded
 from state.ids import Ids
 from state.instants import parse_instant
-from state.messages import Delivery, Result
+from state.messages import Delivery
 from state.records import TopicPartition
-from tests.operators.shards import HOUR, MINUTE, START, TOPIC, Desk, agrees, desk, identify, message, track
-
-RULES = Rules(min_gap=20 * MINUTE)
-
-
-def nothing(_: Event, __: Customer) -> dict[str, Any]:
-    return {}
+from tests.operators.shards import HOUR, MINUTE, START, TOPIC, Desk, desk, track
+from tests.operators.tries import ADDED, RULES, VIEWED, WHO, at_once, made, nothing, told
 
 
 def has_ordered(_: Event, customer: Customer) -> bool:
     return customer.orders > 0
 
 
-at_once = Flow("at_once", enter=on(ProductViewed), steps=[send(Template("at_once", nothing))])
-as_well = Flow("as_well", enter=on(ProductAdded), steps=[send(Template("as_well", nothing))])
 later = Flow("later", enter=on(ProductAdded), steps=[wait("a_while", minutes(1)), send(Template("later", nothing))])
-WHO = [identify("anna", START - 2), agrees("anna", START - 1)]
-VIEWED, ADDED = (
-    track("anna", START, "Product Viewed", product_id="p1"),
-    track("anna", START, "Product Added", product_id="p1"),
-)
-
-
-def told(shop: Desk, number: int, result: Result, retry_after_seconds: float = 0.0) -> Delivery:
-    """What a courier tells of the message with this number."""
-    sent = message(shop.outbox("messages")[number])
-    when = "2026-01-05T12:00:00.000Z"
-    delivery = Delivery(
-        message_id=sent.message_id,
-        at=when,
-        attempt=sent.attempt,
-        provider="smtp",
-        result=result,
-        retry_after_seconds=retry_after_seconds,
-    )
-    shop.delivery("anna", delivery)
-    return delivery
-
-
-def made(shop: Desk) -> list[Decision]:
-    """In the order in which they were published."""
-    return [decisions.from_json(row.value) for row in shop.outbox("decisions")]
 
 
 def notes(shop: Desk) -> list[Late]:
