@@ -424,7 +424,11 @@ class Rerun:
         stopped = told is not None and told.decision.reason == "flow_stopped"
         self._breaker.ask(others | {pending.flow} if stopped else others)
         if told is not None:
-            turn.wall = max(turn.wall, told.wall or 0)
+            looked_at, template = told.wall or 0, self.program.templates.get(pending.template)
+            if template is not None and told.decision.reason != "expired":
+                # It was published a moment after the look, and until then it was in time.
+                looked_at = min(looked_at, pending.at + template.within_ms)
+            turn.wall = max(turn.wall, looked_at)
             turn.stalled = told.decision.stalled
 
     def _fail_as_then(self, pending: Pending) -> None:

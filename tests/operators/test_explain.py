@@ -51,6 +51,7 @@ def told(
     flow: Flow[Any] = abandoned_cart,
     arms: Mapping[str, Assigned] | None = None,
     late: Iterable[Late] = (),
+    published: int | None = None,
 ) -> list[Entry]:
     decisions = list(stored)
     program = Program([flow])
@@ -58,7 +59,7 @@ def told(
     memory = Memory(
         customer="anna",
         inputs=inputs,
-        decisions={each.decision_id: Recalled(each, None) for each in versioned},
+        decisions={each.decision_id: Recalled(each, published) for each in versioned},
         watermarks={TopicPartition("clickstream", 0): 100, TopicPartition("deliveries", 0): 100},
         arms=arms or {},
         late={each.place: each for each in late},
@@ -110,6 +111,20 @@ def test_an_arm_that_she_got_under_other_shares_is_told_as_hers() -> None:
     entries = told(inputs, then.decisions(), until=MINUTE, flow=offer(100, 0), arms=arms)
     decided = [(entry.message, entry.stored) for entry in entries if entry.what in ("decision", "difference")]
     assert decided == [("cart_reminder", "same")]
+
+
+def test_what_was_decided_just_in_time_and_published_just_after_is_told_as_it_was() -> None:
+    inputs = [*known(), taken(CART, "cart", 0, 0, 2)]
+    reminder = filled().decisions(minutes(90))
+    late = START + 60 * MINUTE + cart_reminder.within_ms + 5
+    for decisions, outcome in ((reminder, "send"), (expired(reminder), "skip")):
+        entries = told(inputs, decisions, until=late - START + 1, published=late)
+        decision = next(entry for entry in entries if entry.what == "decision")
+        assert (decision.outcome, decision.stored) == (outcome, "same")
+
+
+def expired(decisions: list[Decision]) -> list[Decision]:
+    return [msgspec.structs.replace(each, outcome="skip", reason="expired") for each in decisions]
 
 
 def test_a_decision_the_store_does_not_hold_is_told_as_missing() -> None:
