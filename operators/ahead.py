@@ -18,7 +18,7 @@ class Ahead:
     """
 
     def __init__(self, inputs: Sequence[Taken], late: Mapping[Place, Late], due: int) -> None:
-        moments = times(inputs)
+        moments = _times(inputs)
         self._soonest = [due] * (len(inputs) + 1)  # a wait that ends then, or later, does so after one of them
         for number in reversed(range(len(inputs))):
             note = late.get(inputs[number].place)
@@ -29,7 +29,7 @@ class Ahead:
         return self._soonest[number] <= until
 
 
-def times(inputs: Sequence[Taken]) -> list[int]:
+def _times(inputs: Sequence[Taken]) -> list[int]:
     """When each happened; `NEVER` for what has no time of its own, or was told before."""
     known, found = set[str](), list[int]()
     for taken in inputs:

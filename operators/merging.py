@@ -21,7 +21,6 @@ from state import customer as customers
 from state.aliases import Link
 from state.customer import EARLY_RESULTS_MAX, RECENT_IDS_MAX, Aside, Consent, Customer, Sent, Traits
 from state.events import Event
-from state.ids import EVENT_HASH_BYTES
 from state.messages import Delivery
 from state.orders import BOUGHT_MAX, ORDERS_MAX, TIMES_MAX, Order
 from state.products import INTERESTS_MAX, WORDS_MAX, Interest
@@ -34,7 +33,7 @@ def take_in(known: Customer, link: Link, program: Program) -> tuple[list[Event],
         return [], []
     other = customers.decode(state)
     if not other.held:  # else it remembers also what it held, as it was said once
-        link.twice = b"".join(sorted(set(_hashes(known.recent)) & set(_hashes(other.recent))))
+        link.twice = b"".join(sorted(set(known.recent_hashes) & set(other.recent_hashes)))
     facts = merge(known, other, program)
     link.brought = [each.message_id for each in other.pending]
     if link.again:
@@ -64,15 +63,11 @@ def _seen(known: Customer, other: Customer) -> None:
 
 def _recent(known: Customer, other: Customer) -> None:
     """The newest of both, so that what a tracker sends again under either id is known for what it is."""
-    mine, hers = _hashes(known.recent), _hashes(other.recent)
+    mine, hers = known.recent_hashes, other.recent_hashes
     room = RECENT_IDS_MAX - min(len(mine), RECENT_IDS_MAX // 2)
     hers = [each for each in hers if each not in set(mine)][-room:]
     mine = mine[-(RECENT_IDS_MAX - len(hers)) :]
     known.recent = b"".join(hers + mine)
-
-
-def _hashes(recent: bytes) -> list[bytes]:
-    return [recent[at : at + EVENT_HASH_BYTES] for at in range(0, len(recent), EVENT_HASH_BYTES)]
 
 
 def _traits(known: Customer, other: Customer) -> None:

@@ -116,7 +116,7 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     changes_heard: int = 0  # the number of the last news of the catalogue in this shard that she was asked about
     shown: dict[str, Shown] = {}  # products that messages recommended, until she comes to them
     woken: int = 0  # the latest moment (event time) of those waits of hers that ended
-    arrivals: Arrivals | None = None
+    arrivals: Arrivals | None = None  # in which order her inputs came, as far as the log does not tell
 
     def consent(self, channel: str, topic: str) -> Consent | None:
         return self.consents.get(f"{channel}/{topic}")
@@ -152,6 +152,11 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
         return found != -1
 
     @property
+    def recent_hashes(self) -> list[bytes]:
+        """Of the events that she is known to have had, the oldest first."""
+        return [self.recent[at : at + EVENT_HASH_BYTES] for at in range(0, len(self.recent), EVENT_HASH_BYTES)]
+
+    @property
     def has_forgotten_events(self) -> bool:
         """Whether `has_seen` may say no of an event that she had long ago."""
         return len(self.recent) >= _RECENT_BYTES_MAX
@@ -159,9 +164,7 @@ class Customer(msgspec.Struct, gc=False, array_like=True, kw_only=True):
     def forget(self, event_hashes: Iterable[bytes]) -> None:
         """No event with one of these hashes has been seen."""
         gone = set(event_hashes)
-        size = EVENT_HASH_BYTES
-        hashes = [self.recent[at : at + size] for at in range(0, len(self.recent), size)]
-        self.recent = b"".join(each for each in hashes if each not in gone)
+        self.recent = b"".join(each for each in self.recent_hashes if each not in gone)
 
     def remember(self, event_hash: bytes) -> None:
         recent = self.recent + event_hash
