@@ -58,6 +58,7 @@ class _Snapshot:
     marks: Mark
     faults: int
     held: list[Arrived]
+    failures: list[DeadLetter]
 
 
 def explain(
@@ -204,7 +205,7 @@ class Rerun:
 
     def _wake_in_turn(self, until: int, event_due: int, wall_due: int, wall: int) -> bool:
         """A wait has ended, and perhaps a message is to be tried again: which comes first, the store may tell."""
-        retries, before, failures = self._retries(), self._snapshot(), [*self._failures]
+        retries, before = self._retries(), self._snapshot()
         known = self._published(retries)
         went_on = self._wake(until, event_due)
         made = self._places_since(before)
@@ -216,7 +217,6 @@ class Rerun:
             return went_on
         if went_on:
             self._restore(before)
-            self._failures[:] = failures
         if self.live and wall_due > wall:
             return False
         return self._wake_wall(wall_due) or (went_on and self._wake(until, event_due))
@@ -226,12 +226,11 @@ class Rerun:
         known = self._published(self._retries())
         if known is None or event_due == NEVER:
             return False
-        before, failures = self._snapshot(), [*self._failures]
+        before = self._snapshot()
         if self._wake(until, event_due) and (made := self._places_since(before)) and min(made) < known:
             return True
         self._is_over = False
         self._restore(before)
-        self._failures[:] = failures
         return False
 
     def _places_since(self, before: _Snapshot) -> list[tuple[int, int]]:
@@ -476,6 +475,7 @@ class Rerun:
             marks,
             len(self.effects.faults),
             held,
+            list(self._failures),
         )
 
     def _restore(self, before: _Snapshot) -> None:
@@ -485,6 +485,7 @@ class Rerun:
         del self.effects.faults[before.faults :]
         self.effects.take_back(before.marks)
         self.held = [(_place(arrived), arrived) for arrived in before.held]
+        self._failures = list(before.failures)
 
 
 def _place(arrived: Arrived) -> tuple[int, str, int, int]:
