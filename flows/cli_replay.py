@@ -190,7 +190,7 @@ def _work(
         if progress is not None and sources:
             progress(sources[0].read)
 
-    spare_the_collector()
+    spare_the_collector(bite=50_000)  # nobody waits for a single event
     stop = Stop()
     flow = dataflow.build(open_source, open_shard, plan.shards, publisher=None, stop=stop, on_decided=on_decided)
     with _interrupted_by(stop) if addresses is None else nullcontext():
@@ -254,18 +254,18 @@ class SortedRuns:
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name = folder, name
-        self._lines: list[tuple[str, bytes]] = []
+        self._lines: list[bytes] = []
         self._runs = 0
 
     def add(self, key: str, line: bytes) -> None:
-        self._lines.append((key, line))
+        self._lines.append(b"%s\t%s\n" % (key.encode(), line))
         if len(self._lines) >= RUN_LINES_MAX:
             self.close()
 
     def close(self) -> None:
         self._lines.sort()
         with (self._folder / f"{self._name}-{self._runs}").open("wb") as out:
-            out.writelines(key.encode() + b"\t" + line + b"\n" for key, line in self._lines)
+            out.writelines(self._lines)
         self._lines.clear()
         self._runs += 1
 
@@ -276,7 +276,7 @@ def _merge(runs: Iterable[Path], to: Path) -> int:
     fresh = to.with_name(f".{to.name}")
     with ExitStack() as stack, fresh.open("wb") as out:
         opened: Sequence[Iterator[bytes]] = [stack.enter_context(run.open("rb")) for run in sorted(runs)]
-        for line in heapq.merge(*opened, key=lambda line: line.partition(b"\t")[0]):
+        for line in heapq.merge(*opened):  # a tab sorts before all that a key is made of
             out.write(line.partition(b"\t")[2])
             count += 1
     fresh.rename(to)

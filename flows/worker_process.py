@@ -47,15 +47,15 @@ def _tell_the_end(kind: type[BaseException], error: BaseException, at: Traceback
     log.critical("ended by an error", extra={"kind": kind.__name__, "error": fact})
 
 
-def spare_the_collector() -> None:
-    """Let Python look for cycles in small bites, and rarely in what has lived for long.
+def spare_the_collector(bite: int = 5_000) -> None:
+    """Let Python look for cycles in bites of so many objects, and rarely in what has lived for long.
 
     Customers and events hold none, so that nearly all is freed at once when it is let go.  To walk through 50,000
     objects takes 15 milliseconds, in which no event is decided about, and through all cached customers far more.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(5_000, 1_000, 1_000)
+    gc.set_threshold(bite, 1_000, 1_000)
 
 
 def settings_for(config: str | None) -> Settings:

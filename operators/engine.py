@@ -19,7 +19,7 @@ from operators.flow import Flow, Step, Wait
 from operators.gates import Gate, first_gate
 from operators.guards import Rules
 from operators.journey import Journey, Moved
-from operators.meeting import Links, Meeting
+from operators.meeting import Links
 from operators.observe import folds_for, observe
 from operators.plans import first_rest, hears_unguarded
 from operators.program import Program
@@ -28,6 +28,7 @@ from operators.sending import Sending, Turn
 from operators.shadows import Shadows
 from operators.trials import canary_name, is_shadow
 from operators.versions import Versions
+from operators.waits import Waits
 from operators.wishes import wish_of
 from state import event_codec
 from state.aliases import Coming
@@ -38,11 +39,10 @@ from state.decisions import Cause, timer_cause
 from state.events import Event
 from state.ids import Ids, event_hash
 from state.messages import Delivery
-from state.passages import EVENT_CLOCK, NEVER, WALL_CLOCK, Passage, Pending
+from state.passages import WALL_CLOCK, Passage, Pending
 
 Taken = Literal["applied", "duplicate", "held", "forwarded"]
 Ts = TypeVarTuple("Ts")
-REST_MS = 60_000  # how often those who rest in a stopped flow are looked at
 
 
 class Arrived(msgspec.Struct, frozen=True, gc=False):
@@ -80,11 +80,6 @@ class Engine:
         self._sending = Sending(program, rules, ids, breaker, clock=clock, sends=sends)
         self._versions = Versions(program, ids, breaker)
         self._shadows = Shadows(program)
-        self._graces: dict[str, int] = {}
-        for flow in program.all:
-            grace = round(flow.grace.total_seconds() * 1000)
-            self._graces[flow.name] = max(grace, self._graces.get(flow.name, 0))
-        self._some_wait_longer = any(self._graces.values())
         self._moves_inside: dict[str, tuple[type[Event], ...]] = {}
         for flow in program.all:  # of a flow with a canary, the events of both
             self._moves_inside[flow.name] = (*self._moves_inside.get(flow.name, ()), *flow.moves_inside)
@@ -93,18 +88,27 @@ class Engine:
             flow.name for flow in program.flows if self._first_rests.get(flow.name) and hears_unguarded(flow)
         )
         self.links = links
-        self.meeting = Meeting(links, self._first, self._graces)
+        self.waits = Waits(program, self._versions, breaker, links)
+        self.meeting = self.waits.meeting
 
-    def on_event(self, customer: Customer, arrived: Arrived, wall: int, effects: Effects) -> Taken:
-        """Take an event in, once.  `held`: it is later than one of her wakes, and must wait for it."""
+    def on_event(
+        self, customer: Customer, arrived: Arrived, wall: int, effects: Effects, wakes_at: int | None = None
+    ) -> Taken:
+        """Take an event in, once.  `held`: it is later than one of her wakes, and must wait for it.
+
+        `wakes_at`: the first of them, where somebody has just looked.
+        """
         event = arrived.event
         mark = event_hash(event.id)
         if customer.has_seen(mark):
             self._drop(customer, arrived, effects)
             return "duplicate"
         customer.remember(mark)
-        if (customer.passages or customer.pending) and event.at > self.next_wake(customer):
-            return "held"
+        if customer.passages or customer.pending:
+            if wakes_at is None or self._breaker.stopped:
+                wakes_at = self.waits.next_wake(customer)
+            if event.at > wakes_at:
+                return "held"
         if (customer.joined is not None or customer.alias is not None) and self.meeting.holds(customer, event.at):
             return "held"
         return self._take_in(customer, arrived, wall, effects)
@@ -171,7 +175,7 @@ class Engine:
         turn = Turn(customer, wall, effects, Cause("", 0, 0), stalled=stalled)
         applied = 0
         while True:
-            first, until = self._first(customer)
+            first, until = self.waits.first(customer)
             gate = first_gate(customer) if customer.joined is not None or customer.alias is not None else None
             stop = until if gate is None else min(until, gate.at)
             if applied < len(held) and held[applied].event.at <= stop:
@@ -179,13 +183,13 @@ class Engine:
                 applied += 1
             elif gate is not None and gate.at <= until:
                 if not gate.is_open or clock <= gate.at:
-                    self._let_rest(customer, clock, effects)
+                    self.waits.let_rest(customer, clock, effects)
                     return applied
                 if gate.at > customer.woken:
                     customer.woken = gate.at
                 self._pass(turn, gate, clock, held[applied:])
-            elif first is None or self.meeting.bound(customer, clock) <= until + self._graces.get(first.flow, 0):
-                self._let_rest(customer, clock, effects)
+            elif first is None or self.meeting.bound(customer, clock) <= until + self.waits.grace(first.flow):
+                self.waits.let_rest(customer, clock, effects)
                 return applied
             else:
                 if until > customer.woken:
@@ -217,54 +221,6 @@ class Engine:
             return
         places.set_going(customer, passage_id)
 
-    def dues(self, customer: Customer) -> tuple[int, int]:
-        """When she must be looked at again, by the shard clock (more than) and by the wall clock (at least)."""
-        event_due = wall_due = NEVER
-        graces = self._graces
-        for passage in customer.passages:
-            if passage.until < event_due and not passage.set_aside and passage.flow in graces:
-                until = passage.until if passage.until > passage.look_again else passage.look_again
-                due = until + graces[passage.flow]
-                if due < event_due:
-                    event_due = due
-        for pending in customer.pending:
-            if pending.set_aside:
-                continue
-            if pending.clock == WALL_CLOCK:
-                if pending.due < wall_due:
-                    wall_due = pending.due
-            else:
-                due = pending.due + graces.get(pending.flow, 0)
-                if due < event_due:
-                    event_due = due
-        if self._some_wait_longer:
-            # Who comes first holds up those behind, whatever their grace.
-            first, until = self._first(customer)
-            if first is not None:
-                event_due = max(event_due, until + graces.get(first.flow, 0))
-        if customer.joined is not None or customer.alias is not None:
-            event_due = self.meeting.due(customer, event_due)
-            if aliasing.is_received(customer):
-                wall_due = NEVER  # another tries her messages again
-        return event_due, wall_due
-
-    def next_wake(self, customer: Customer) -> int:
-        """When (event time) the first of her waits ends; later events are held until then."""
-        due, stopped = NEVER, self._breaker.stopped
-        for passage in customer.passages:
-            if passage.until < due and not passage.set_aside and not (stopped and self._rests(passage.flow)):
-                if passage.flow not in self._graces:
-                    continue  # a shadow that is no longer in FLOWS
-                due = passage.until
-        for pending in customer.pending:
-            if pending.clock == EVENT_CLOCK and pending.due < due and not pending.set_aside:
-                due = pending.due
-        if customer.joined is not None or customer.alias is not None:
-            gate = first_gate(customer)
-            if gate is not None and gate.at < due:
-                due = gate.at
-        return due
-
     def _pass(self, turn: Turn, gate: Gate, clock: int, held: Sequence[Arrived]) -> None:
         customer = turn.customer
         if isinstance(gate.what, Coming):
@@ -277,47 +233,6 @@ class Engine:
                 self.hear(turn, flow, fact)
         for message_id in messages:
             self._settle_early(turn, message_id)
-
-    def _first(self, customer: Customer) -> tuple[Passage | Pending | None, int]:
-        """Who is woken first: by moment, then priority, then who came earlier."""
-        first: Passage | Pending | None = None
-        due, flows, stopped = NEVER, self._program.by_name, self._breaker.stopped
-        for passage in customer.passages:
-            if passage.until > due or passage.set_aside or passage.flow not in flows:
-                continue
-            if stopped and self._rests(passage.flow):
-                continue
-            if first is None or passage.until < due or self._rank(customer, passage) < self._rank(customer, first):
-                first, due = passage, passage.until
-        for pending in customer.pending:
-            if pending.due > due or pending.set_aside or pending.clock != EVENT_CLOCK:
-                continue
-            if first is None or pending.due < due or self._rank(customer, pending) < self._rank(customer, first):
-                first, due = pending, pending.due
-        return first, due
-
-    def _rests(self, flow: str) -> bool:
-        """Whether those inside this flow are not woken, since it is stopped."""
-        found = self._program.by_name.get(flow) if flow in self._breaker.stopped else None
-        return found is not None and found.while_stopped == "rest"
-
-    def _let_rest(self, customer: Customer, clock: int, effects: Effects) -> None:
-        """Those whose wait ended in a stopped flow are looked at again in a while."""
-        if customer.joined is not None or customer.alias is not None:
-            self.meeting.rests(customer, clock, effects)
-        if self._breaker.stopped and any(self._rests(each.flow) for each in customer.passages):
-            customer.passages = [
-                msgspec.structs.replace(each, look_again=clock + REST_MS)
-                if self._rests(each.flow) and max(each.until, each.look_again) < clock
-                else each
-                for each in customer.passages
-            ]
-
-    def _rank(self, customer: Customer, each: Passage | Pending) -> tuple[int, int, int, str]:
-        """Of those that are due at one moment the least goes first; of one passage, what was wanted first."""
-        flow = self._versions.at(each.flow, customer.id, each.wait)
-        wanted, name = (each.until, each.id) if isinstance(each, Passage) else (each.at, each.message_id)
-        return -flow.priority if flow else 0, each.entered_at, wanted, name
 
     def _hear(self, turn: Turn, flow: Flow[Any], fact: Event) -> None:
         lenient = flow.name in self._breaker.stopped
@@ -357,15 +272,15 @@ class Engine:
     def _enter(self, turn: Turn, flow: Flow[Any], fact: Event) -> None:
         customer = turn.customer
         subject = fact.subject if flow.per is not Event else ""
-        inside = places.find(customer, flow.name, subject)
-        if inside is not None and (not flow.restart or fact.at < inside.entered_at):
+        inside = places.find(customer.passages, flow.name, subject)
+        if inside is not None and (not flow.restart or fact.at < customer.passages[inside].entered_at):
             return
         rests = self._first_rests.get(flow.name)
         if flow.restart and customer.pending:
             places.leave(customer, flow.name, subject, fact.at)
             inside = None
         elif inside is not None and rests is None:
-            places.remove(customer, inside)
+            places.remove(customer, customer.passages[inside])
         passage = Passage(
             flow=flow.name,
             subject=subject,

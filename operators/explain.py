@@ -166,7 +166,7 @@ class Rerun:
         if self.memory.record is None:
             return NEVER
         self._breaker.ask(self.memory.stopped)
-        due = self.engine.next_wake(self.memory.record)
+        due = self.engine.waits.next_wake(self.memory.record)
         self._breaker.ask(frozenset())
         return due
 
@@ -192,8 +192,8 @@ class Rerun:
     def _advance(self, has_ended: Callable[[int, int], bool], wall: int) -> None:
         """Wake her where a wait has ended, in order of time."""
         while not self._is_over:
-            event_due, wall_due = self.engine.dues(self.customer)
-            until = self.engine.next_wake(self.customer)
+            event_due, wall_due, _ = self.engine.waits.dues(self.customer)
+            until = self.engine.waits.next_wake(self.customer)
             if event_due != NEVER and has_ended(until, event_due):
                 went_on = self._wake_in_turn(until, event_due, wall_due, wall)
             elif wall_due <= wall:
@@ -264,7 +264,7 @@ class Rerun:
         if self._is_over or (agreed == "missing" and self._rests(before)):
             self._restore(before)
             return True
-        return self.engine.next_wake(self.customer) > until
+        return self.engine.waits.next_wake(self.customer) > until
 
     def _wake_wall(self, due: int) -> bool:
         before = self._snapshot()
@@ -322,7 +322,7 @@ class Rerun:
         return parse_instant(told.decision.at) <= self.until
 
     def _take(self, taken: Taken) -> None:
-        until = self.engine.next_wake(self.customer) if self.held else 0
+        until = self.engine.waits.next_wake(self.customer) if self.held else 0
         match taken.what:
             case Rejected():
                 self.trace.at = taken.wall
@@ -356,7 +356,7 @@ class Rerun:
                     self.trace.add("claim_refused", name=word.anonymous, reason=word.reason)
                 for delivery in self.engine.meeting.take(self.customer, word, self.effects):
                     self._take_delivery(delivery, taken)
-        if self.held and self.engine.next_wake(self.customer) > until:
+        if self.held and self.engine.waits.next_wake(self.customer) > until:
             self._wake_at(0, taken.wall)  # those held, up to her next wait
 
     def _take_event(self, arrived: Arrived, wall: int) -> None:

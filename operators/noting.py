@@ -27,7 +27,7 @@ def note(
     (tp, record), customer = at, entry.customer
     key = record.timestamp_ms if around.clock == "live" else happened
     place = (tp.topic, tp.partition, record.offset)
-    due = partial(around.engine.next_wake, customer)
+    due = partial(around.engine.waits.next_wake, customer)
     if key is None:
         if matters:
             customer.arrivals = came(customer.arrivals, place, due())

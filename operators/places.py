@@ -46,23 +46,22 @@ def about(flow: Flow[Any], fact: Event) -> str | None:
     return fact.subject if flow.per is not Event and isinstance(fact, flow.per) else None
 
 
-def find(customer: Customer, flow: str, subject: str) -> Passage | None:
-    for passage in customer.passages:
-        if passage.flow == flow and passage.subject == subject:
-            return passage
+def find(passages: list[Passage], flow: str, subject: str) -> int | None:
+    """Where in the list a passage of this flow about this subject is.  Who enters anew has often just been there: the
+    last come first."""
+    place = len(passages)
+    for passage in reversed(passages):
+        place -= 1
+        if passage.subject == subject and passage.flow == flow:
+            return place
     return None
 
 
-def rest(passages: list[Passage], rests: Passage, instead_of: Passage | None = None) -> list[Passage]:
-    """With one more, perhaps in another's place; where there are too many, the oldest goes, of shadows or of all
-    others."""
+def rest(passages: list[Passage], rests: Passage, instead_of: int | None = None) -> list[Passage]:
+    """With one more at the end, perhaps instead of the one at a place; where there are too many, the oldest goes, of
+    shadows or of all others."""
     if instead_of is not None:
-        others: list[Passage] = []
-        for each in passages:
-            if each is not instead_of:
-                others.append(each)
-        others.append(rests)
-        return others
+        return [*passages[:instead_of], *passages[instead_of + 1 :], rests]
     if len(passages) >= PASSAGES_MAX:
         alike = [each for each in passages if is_shadow(each.flow) == is_shadow(rests.flow)]
         gone = {id(each) for each in alike[: max(0, len(alike) - PASSAGES_MAX + 1)]}

@@ -62,8 +62,9 @@ def _forget(customer: Customer, before: int) -> None:
     """Make room for one more, and let go of what nobody will ask about."""
     interests = customer.interests
     while interests:
-        product = next(iter(interests))
-        if len(interests) < INTERESTS_MAX and interests[product].touched_at >= before:
+        product, interest = next(iter(interests.items()))
+        if len(interests) < INTERESTS_MAX and (interest.viewed_at >= before or interest.in_cart_at >= before):
             break
-        if interests.pop(product).waits:
+        del interests[product]
+        if interest.waits:
             customer.unindexed.append(product)

@@ -22,14 +22,15 @@ from state.store import Batch, ShardStore
 class Entry:
     """A customer in the cache, which waits her stored record is counted at, and when she is due by either clock.
 
-    Whoever changes her passages or what is pending tells with `look`.  `is_newer`: than her record in the store, which
-    is written only when she leaves the cache.
+    Whoever changes her passages or what is pending tells with `look`.  `wakes_at`: when the first of her waits ends,
+    by `Waits.dues`.  `is_newer`: than her record in the store, which is written only when she leaves the cache.
     """
 
     customer: Customer
     parked: tuple[tuple[str, str], ...]
     event_due: int = NEVER
     wall_due: int = NEVER
+    wakes_at: int | None = None
     is_newer: bool = False
 
 
@@ -61,7 +62,7 @@ class Residents:
 
     def look(self, entry: Entry) -> None:
         """See anew when she is due."""
-        entry.event_due, entry.wall_due = self._engine.dues(entry.customer)
+        entry.event_due, entry.wall_due, entry.wakes_at = self._engine.waits.dues(entry.customer)
 
     def forget(self, chash: bytes) -> None:
         """Drop what is cached of somebody who is not in the store (any more)."""
@@ -74,13 +75,13 @@ class Residents:
         elif chash in self._cache:
             self._cache.move_to_end(chash, last=False)
 
-    def soonest(self) -> tuple[int, int]:
-        """When the first of those touched since the last write is due, by the event clock and by the wall clock."""
-        dirty = self.dirty.values()
-        return (
-            min([entry.event_due for entry in dirty], default=NEVER),
-            min([entry.wall_due for entry in dirty], default=NEVER),
-        )
+    def soonest_event(self) -> int:
+        """When the first of those touched since the last write is due by the event clock."""
+        return min([entry.event_due for entry in self.dirty.values()], default=NEVER)
+
+    def soonest_wall(self) -> int:
+        """And by the wall clock."""
+        return min([entry.wall_due for entry in self.dirty.values()], default=NEVER)
 
     def save(self, batch: Batch) -> None:
         """Put all that was touched into a batch, with timers and counts."""

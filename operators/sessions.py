@@ -53,10 +53,14 @@ class Session(Window, Generic[V_co]):
                 visit[1] = at
             return
         made = [at, at, self.keep.add(None, value, at)]
+        oldest = newest - self._grace - self._gap
+        if not parts or at >= parts[-1][1] + self._gap:
+            parts[:] = [each for each in parts if each[1] > oldest]
+            parts.append(made)
+            return
         for visit in [each for each in parts if at - each[1] < self._gap and each[0] - at < self._gap]:
             parts.remove(visit)
             made = [min(made[0], visit[0]), max(made[1], visit[1]), self.keep.merge(visit[2], made[2])]
-        oldest = newest - self._grace - self._gap
         parts[:] = sorted([*(each for each in parts if each[1] > oldest), made], key=lambda each: each[0])
 
     def joined(self, parts: Any, others: Any, newest: int) -> Any:

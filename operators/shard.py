@@ -29,6 +29,7 @@ from operators.retention import Retention
 from operators.sending import Turn
 from operators.surroundings import Surroundings as Surroundings
 from operators.tallies import Tallies
+from operators.timers import Timers
 from state import dead_letters, decisions, event_codec, words
 from state.catalogue import CATALOGUE, TOLD_TO_ALL, is_told_to_all
 from state.customer import Customer
@@ -38,14 +39,13 @@ from state.decode import Rejected, customer_key
 from state.events import ProductChanged
 from state.instants import parse_instant
 from state.messages import Delivery, Message
-from state.passages import EVENT_CLOCK, WALL_CLOCK
 from state.records import Record, TopicPartition
 from state.store import Batch, ShardStore
 from state.store_errors import StoreFull
 from state.words import is_word
 
-DUE_MAX = 512
 MESSAGES = "messages"
+_MAY_BE_TOLD = frozenset({ProductChanged, Rejected})
 _NOBODY = bytes(16)  # what no customer is known to own is kept under the shard's own key
 
 _message = msgspec.json.Encoder()
@@ -83,10 +83,9 @@ class Shard:
         self._watermarks = {tp: list(mark) for tp, mark in store.watermarks().items()}
         self._moved: set[TopicPartition] = set()
         self.batch: Batch = store.batch()
-        self._forgot = False
         self._blank: Effects | None = None
         self._appended: list[float] = []  # when the events entered the log that were decided about at once
-        self._due = {clock: store.first_due(clock) for clock in (EVENT_CLOCK, WALL_CLOCK)}
+        self._timers = Timers(self)
         self._until_mark: set[bytes] = set()  # replay: whose events are held until the next mark
         self._early: list[SubBatch | Range] | None = [] if around.words_first else None
 
@@ -104,8 +103,8 @@ class Shard:
             else:
                 self.crossing.round = each.round
         # Not before the results of couriers are known: a shard put back must not give up what was long accepted.
-        if self._wall >= self._due[WALL_CLOCK] and self.clock.settled:
-            self._wake_wall()
+        if self._wall >= self._timers.wall_due and self.clock.settled:
+            self._timers.wake_by_wall(self._wall)
         self.write()
         if self._early is None:
             self.fanout.go_on(self._wall)
@@ -124,7 +123,7 @@ class Shard:
     def behind(self) -> bool:
         """Whether timers are due that the last batch had no room for."""
         clock = self.clock.now
-        return clock is not None and self._due[EVENT_CLOCK] < clock
+        return clock is not None and self._timers.event_due < clock
 
     def watermarks(self) -> dict[TopicPartition, int]:
         """The first offset not taken in of each partition: where the first start began, if nothing came since."""
@@ -132,7 +131,13 @@ class Shard:
 
     def write(self) -> None:
         """One write for everything since the last; then a bite of what need not be kept."""
-        if self.residents.dirty or self._moved or self._forgot or self.fanout.has_news or not self.outbox.is_idle:
+        if (
+            self.residents.dirty
+            or self._moved
+            or self._timers.has_cleared
+            or self.fanout.has_news
+            or not self.outbox.is_idle
+        ):
             self._commit()
         if self._retention is not None:
             now = self._wall if self.around.clock == "live" else self.clock.now
@@ -156,12 +161,12 @@ class Shard:
                 self.around.on_full(full)
             else:
                 break
+        self._timers.saved()
         self.residents.saved()
         self.fanout.saved()
         self.outbox.saved(self._wall)
         self.held.saved()
         self._moved.clear()
-        self._forgot = False
         self.batch = self.store.batch()
         if self._appended:
             now = self.around.wall()
@@ -174,7 +179,9 @@ class Shard:
     def _sub_batch(self, batch: SubBatch) -> None:
         tp = TopicPartition(batch.topic, batch.partition)
         mark = self._advance(tp, batch.start, batch.end, batch.reached)
-        records = [record for record in batch.records if record.offset >= mark]
+        records = batch.records
+        if batch.start < mark:
+            records = [record for record in records if record.offset >= mark]
         if batch.topic in OURS:
             take = self._take_delivery if batch.topic == DELIVERIES else self._take_internal
             for record in records:
@@ -233,12 +240,12 @@ class Shard:
         results: dict[str, int] = {}
         may_tell_all = topic in TOLD_TO_ALL
         for record in records:
-            offset, key, value, appended_ms = record
-            is_told = may_tell_all and is_told_to_all(value)
-            event = around.words.get(tp, offset) if is_told else None
+            offset, value = record.offset, record.value
+            event = around.words.get(tp, offset) if may_tell_all else None
             if event is None:
+                key = record.key
                 event = decode(value, key=key, topic=topic, partition=partition, offset=offset, now=now, clock=clock)
-            if is_told:
+            if may_tell_all and type(event) in _MAY_BE_TOLD and is_told_to_all(value):
                 # All shards hear it; one of them counts it, or sets it aside.
                 around.words.keep(tp, offset, event)
                 if isinstance(event, ProductChanged):
@@ -253,7 +260,7 @@ class Shard:
             elif not event.customer:
                 result = "catalogue"
             else:
-                arrived = Arrived(event, Cause(topic, partition, offset), appended_ms / 1000)
+                arrived = Arrived(event, Cause(topic, partition, offset), record.timestamp_ms / 1000)
                 result = self.on_event(arrived, tp, record)
             results[result] = results.get(result, 0) + 1
         for result, count in results.items():
@@ -275,15 +282,17 @@ class Shard:
         passages, pending = customer.passages, customer.pending
         if not news:
             self.wake_if_due(chash, entry, effects)
-        held_until = engine.next_wake(customer) if news and customer.held else 0
-        note(self.around, entry, at, arrived.event.at)
-        outcome = engine.on_event(customer, arrived, self._wall, effects)
+        held_until = engine.waits.next_wake(customer) if news and customer.held else 0
+        if self.around.publishes:
+            note(self.around, entry, at, arrived.event.at)
+        woken = customer.passages is not passages or customer.pending is not pending
+        outcome = engine.on_event(customer, arrived, self._wall, effects, None if woken else entry.wakes_at)
         if outcome == "held":
             self.held.keep(chash, arrived)
             customer.held += 1
             if engine.links == "marks" and has_aliases(customer):
                 self._until_mark.add(chash)
-        elif customer.held and (not news or engine.next_wake(customer) > held_until):
+        elif customer.held and (not news or engine.waits.next_wake(customer) > held_until):
             self.wake_customer(chash, entry, effects)  # of several news she hears all before what is due since
         if outcome != "duplicate":
             self.residents.dirty[chash] = entry
@@ -364,56 +373,21 @@ class Shard:
 
     def _clock_moved(self) -> None:
         for chash in self._until_mark:
-            self._wake(chash, self.residents.entry(chash))
+            self.wake(chash, self.residents.entry(chash))
         self._until_mark.clear()
         self._wake_due()
 
     def _wake_due(self) -> None:
         clock = self.clock.now
         assert clock is not None
-        if self._due[EVENT_CLOCK] >= clock:
-            return
-        dirty = self.residents.dirty
-        for chash, entry in list(dirty.items()):
-            if entry.event_due < clock:
-                self._wake(chash, entry)
-        rows = self.store.due(EVENT_CLOCK, clock, DUE_MAX)
-        for due, chash in rows:
-            if chash not in dirty:
-                entry = self.residents.entry(chash)
-                if entry.customer.id:
-                    self._wake(chash, entry)
-                else:
-                    self._forget(EVENT_CLOCK, due, chash)
-        if len(rows) < DUE_MAX:
-            self._due[EVENT_CLOCK] = min(self.store.first_due(EVENT_CLOCK, clock), self.residents.soonest()[0])
+        self._timers.wake(clock)
 
-    def _wake_wall(self) -> None:
-        wall = self._wall
-        rows = self.store.due(WALL_CLOCK, wall + 1, DUE_MAX)
-        for due, chash in rows:
-            entry = self.residents.entry(chash)
-            if not entry.customer.id:
-                self._forget(WALL_CLOCK, due, chash)
-                continue
-            self.fanout.reach(chash, entry)
-            effects = Effects()
-            self.around.engine.on_wall(entry.customer, wall, effects, self.around.started_ms)
-            self.residents.dirty[chash] = entry
-            self.follow(chash, entry, effects, None)
-        if len(rows) < DUE_MAX:
-            self._due[WALL_CLOCK] = min(self.store.first_due(WALL_CLOCK, wall + 1), self.residents.soonest()[1])
-
-    def _forget(self, clock: int, due: int, chash: bytes) -> None:
-        """The timer of somebody who is no longer there."""
-        self.batch.clear_timer(clock, due, chash)
-        self._forgot = True
-        self.residents.forget(chash)
-
-    def _wake(self, chash: bytes, entry: Entry) -> None:
-        effects = Effects()
+    def wake(self, chash: bytes, entry: Entry) -> None:
+        effects, self._blank = self._blank or Effects(), None
         self.wake_customer(chash, entry, effects)
         self.follow(chash, entry, effects, None)
+        if not effects.any:
+            self._blank = effects
 
     def wake_if_due(self, chash: bytes, entry: Entry, effects: Effects) -> None:
         """Before anything new: what the clock has long passed, a late event may have brought it."""
@@ -441,11 +415,7 @@ class Shard:
         if effects.any:
             self._write_down(chash, entry.customer, effects, at)
         self.residents.look(entry)
-        due = self._due
-        if entry.event_due < due[EVENT_CLOCK]:
-            due[EVENT_CLOCK] = entry.event_due
-        if entry.wall_due < due[WALL_CLOCK]:
-            due[WALL_CLOCK] = entry.wall_due
+        self._timers.follow(entry)
 
     def _write_down(self, chash: bytes, customer: Customer, effects: Effects, at: At | None) -> None:
         for decision in effects.decisions:

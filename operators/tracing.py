@@ -66,11 +66,13 @@ class TracingEngine(Engine):
 
     # -- what comes in
 
-    def on_event(self, customer: Customer, arrived: Arrived, wall: int, effects: Effects) -> Taken:
-        outcome = super().on_event(customer, arrived, wall, effects)
+    def on_event(
+        self, customer: Customer, arrived: Arrived, wall: int, effects: Effects, wakes_at: int | None = None
+    ) -> Taken:
+        outcome = super().on_event(customer, arrived, wall, effects, wakes_at)
         if outcome in ("duplicate", "held"):
             self.trace.at = arrived.event.at
-            until = self.next_wake(customer) if outcome == "held" else 0
+            until = self.waits.next_wake(customer) if outcome == "held" else 0
             self.trace.add(outcome, until=until, **_arrived(arrived))
         return outcome
 

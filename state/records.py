@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 
 class TopicPartition(NamedTuple):
     topic: str
     partition: int
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One record as the log holds it; nothing of it has been looked at."""
 
     offset: int

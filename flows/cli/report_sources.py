@@ -136,7 +136,7 @@ def from_deployment(settings: Settings, promises: Promises, sorter: Sorter, sinc
                     continue
                 if settings.clock == "replay":
                     taking.reach(peek_time(record.value) or 0)
-                named = record if record.key else record._replace(key=peek_customer(record.value))
+                named = record if record.key else msgspec.structs.replace(record, key=peek_customer(record.value))
                 taking.event(named, fetched.topic, fetched.partition, record.timestamp_ms)
     finally:
         reader.close()
