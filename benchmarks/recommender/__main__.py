@@ -12,6 +12,7 @@ from benchmarks.recommender.models import BASELINES, Ours, Reranked
 from benchmarks.recommender.protocols import PROTOCOLS, stream
 from benchmarks.recommender.reading import Click, Unreadable, read
 from flows import huge_pages
+from flows.worker_process import spare_the_collector
 
 _COLUMNS = ("hr20", "mrr20", "ndcg20", "new_hr20", "cold_hr20", "warm_hr20", "coverage20", "novelty20", "learn_us")
 _MORE = "recommend_p99_us"
@@ -74,5 +75,6 @@ def _tell(name: str, scored: dict[str, float]) -> None:
 
 
 if __name__ == "__main__":
-    huge_pages.start_again()  # as `impuls` does
+    huge_pages.start_again()  # as `impuls` does,
+    spare_the_collector()  # and its processes
     sys.exit(main())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from operators.recommender.popularity import Popularity
@@ -18,6 +19,7 @@ from operators.recommender.visits import Visit
 
 AGO = 15  # products she saw that may come again
 CONTEXT = 6  # of them, the latest, have neighbours that may come
+HOPS = 6  # nearest neighbours of the last product that bring theirs
 NEAR = 3  # of the latest products the whole rows speak, of the older ones their nearest neighbours
 DOUBT = 0.3  # events that every row is short of, so that one event does not make a certainty
 _EVIDENCE = (1.5, 4.0, 10.0, 40.0)  # events
@@ -156,7 +158,7 @@ def guesses(visit: Visit, rows: Rows, popularity: Popularity, now: float) -> Gue
             further = _FURTHER + both * _LENGTHS + length
             found.hops.extend(
                 (other, share, near)
-                for other, share in row.nearest(doubt).items()
+                for other, share in islice(row.nearest(doubt).items(), HOPS)
                 if (near := rows.get(other)) is not None
             )
     return found._replace(further=further)

@@ -21,8 +21,9 @@ VERSION = 1
 STATE = "model"  # the name under which a store keeps `state_bytes`
 POPULAR_MS = DAY_MS  # half-life of popularity
 CATEGORIES_MAX = 1_000
-_EAGER = 5_000  # events that judge the guesses, each of them;
-_SELDOM = 16  # after those, one of so many: the weights hardly move any more
+# Of how many events one judges the guesses, up to so many events; the weights move less and less.
+_JUDGED = ((2_000, 1), (20_000, 8))
+_SELDOM = 64
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -97,7 +98,7 @@ class CoVisitation:
         state = self._state
         if visit.seen:
             state.events += 1
-            if state.events < _EAGER or not state.events % _SELDOM:
+            if not state.events % _one_of(state.events):
                 state.trust.judge(self.guesses(visit, at).probabilities(product))
 
     def _connect(self, visit: Visit, product: str, now: float, weight: float) -> None:
@@ -105,13 +106,12 @@ class CoVisitation:
         if not taught:
             return
         get, put = self.rows.get, self.rows.put
-        here = get(product) or Row()
         for earlier, part in taught:
             there = get(earlier) or Row()
-            part *= now
-            there.follow(product, part)
-            here.precede(earlier, part)
+            there.follow(product, part * now)
             put(earlier, there)
+        here = get(product) or Row()
+        here.precede(taught, now)
         put(product, here)
 
     def _sold(self, category: str) -> Popularity | None:
@@ -128,3 +128,10 @@ class CoVisitation:
                 return
             known = categories[category] = Popularity(POPULAR_MS)
         known.add(product, at)
+
+
+def _one_of(events: int) -> int:
+    for up_to, one_of in _JUDGED:
+        if events < up_to:
+            return one_of
+    return _SELDOM

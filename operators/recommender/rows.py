@@ -7,7 +7,7 @@ with many rare neighbours does not look as if it had a few sure ones.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,7 +16,7 @@ import msgspec
 from state.store_errors import StoreDamaged, StoreRefused
 
 VERSION = 1
-WIDTH = 80  # neighbours kept on each side; a side is cut to it when it has grown by a quarter
+WIDTH = 60  # neighbours kept on each side; a side is cut to it when it has grown by a quarter
 HEAD = 20  # nearest neighbours, both sides together
 _GROWN = WIDTH * 5 // 4
 _Read = TypeVar("_Read")
@@ -67,11 +67,14 @@ class Row:
         if len(after) > _GROWN:
             self.after = cut(after, WIDTH)
 
-    def precede(self, product: str, weight: float) -> None:
-        """It came before this one."""
-        before = self.before
-        before[product] = before.get(product, 0.0) + weight
-        self.before_total += weight
+    def precede(self, lessons: Iterable[tuple[str, float]], gain: float) -> None:
+        """These came before this one, each with a weight, all of them worth so much now."""
+        before, total = self.before, self.before_total
+        for product, weight in lessons:
+            weight *= gain
+            before[product] = before.get(product, 0.0) + weight
+            total += weight
+        self.before_total = total
         if len(before) > _GROWN:
             self.before = cut(before, WIDTH)
 

@@ -15,7 +15,7 @@ import msgspec
 from operators.recommender.decay import DAY_MS
 
 MEMORY = 30  # distinct products; what is pushed out may be taught anew
-CONTEXT = 5  # of them, the latest, are taught what comes next
+CONTEXT = 4  # of them, the latest, are taught what comes next
 NEARER = 0.6  # what a product counts relative to the one seen right after it
 TAUGHT_MAX = 20
 SPENT_MAX = 200.0
