@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.ending import end_in_order
@@ -35,6 +35,7 @@ class Suite:
 
     parts: tuple[str, ...] = PARTS
     tiny: bool = False
+    waiting: int = SHORT.waiting
     out: Path = ROOT / ".local" / "bench" / "report.json"
 
 
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description=__doc__)
     parser.add_argument("--only", help=f"some of {', '.join(PARTS)}, with commas between")
     parser.add_argument("--tiny", action="store_true", help="a little of all, to try the harness: numbers mean nothing")
+    parser.add_argument("--waiting", type=int, default=Suite.waiting, help="who hear of one product in the fan-out")
     parser.add_argument("--out", type=Path, default=Suite.out, help="the report; a page is put beside it")
     asked = parser.parse_args(arguments)
     parts = tuple(asked.only.split(",")) if asked.only else PARTS
@@ -49,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--only {', '.join(sorted(unknown))}: there is no such part. Choose some of {', '.join(PARTS)}.")
     began = time.monotonic()
     print("\n".join(described()), flush=True)
-    found = run(Suite(parts, asked.tiny, asked.out), lambda text: print(text, flush=True))
+    found = run(Suite(parts, asked.tiny, asked.waiting, asked.out), lambda text: print(text, flush=True))
     write(found, "The short suite", "Latency, recovery, scaling and what safety costs.", asked.out)
     print("\n".join(verdicts(found)))
     print(
@@ -63,10 +65,11 @@ def run(suite: Suite, tell: Tell) -> Gathered:
     """Each part in turn; one that fails is told of and does not keep the others from being measured."""
     found, saturation = Gathered(), SATURATION
     with data_folder() as folder, Sink() as sink:
-        stage = Stage(folder, sink.port, TINY if suite.tiny else SHORT, tell)
+        stage = Stage(folder, sink.port, TINY if suite.tiny else replace(SHORT, waiting=suite.waiting), tell)
         tell(f"one worker, one courier, embedded log; mail server: {sink.what}, same machine")
         for part in suite.parts:
             tell(f"\n{part}")
+            began = time.monotonic()
             try:
                 if part == "latency":
                     gathered, saturation = levels.levels(stage)
@@ -76,6 +79,7 @@ def run(suite: Suite, tell: Tell) -> Gathered:
                 tell(f"  not measured: {type(error).__name__}: {error}")
                 gathered = Gathered(warnings=[f"{part}: not measured: {type(error).__name__}: {error}"])
             found += gathered
+            tell(f"  {time.monotonic() - began:.0f} s")
     return found
 
 

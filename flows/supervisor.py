@@ -30,6 +30,7 @@ from flows.supervisor_health import Health
 from flows.supervisor_start import Plan, await_topics, plan
 from flows.worker_place import Place, free_addresses, lowest_told
 from flows.worker_process import settings_for
+from operators.effects import told
 from operators.program import choices
 from state.identity import Ownership
 from state.records import LogError, Reader, TopicPartition
@@ -250,6 +251,8 @@ class Supervisor:
                     self._discovered = ends
             except LogError as error:
                 log.warning("partitions unknown", extra={"fact": str(error)})
+            except Exception as error:  # whatever it is, this thread is to go on looking
+                log.error("partitions unknown", extra={"fact": told(error)})
 
     def _take_up(self) -> None:
         """New partitions are read once the old ones are read to where they ended: a key that moved keeps its order."""

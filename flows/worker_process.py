@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ def prepare(name: str, on_stop: Callable[[], object] | None = None) -> None:
     """Set a process up: logs to standard error, `on_stop` at SIGTERM and SIGINT, one line about what ends it."""
     log_json(name)
     sys.excepthook = _tell_the_end
+    threading.excepthook = _end_with_a_thread
     sys.setswitchinterval(0.0005)  # threads that wait must not wait for a busy dataflow
     spare_the_collector()
     if on_stop is not None:
@@ -45,6 +47,14 @@ def _tell_the_end(kind: type[BaseException], error: BaseException, at: Traceback
 
     fact = told(error) if isinstance(error, Exception) and code_of(error) is None else str(error)
     log.critical("ended by an error", extra={"kind": kind.__name__, "error": fact})
+
+
+def _end_with_a_thread(failed: threading.ExceptHookArgs) -> None:
+    """Without one of its threads a process is half alive, and nobody would know: it ends, and is started again."""
+    if failed.exc_value is None or failed.exc_type is SystemExit:
+        return
+    _tell_the_end(failed.exc_type, failed.exc_value, failed.exc_traceback)
+    os._exit(1)
 
 
 def spare_the_collector(bite: int = 5_000) -> None:

@@ -32,7 +32,7 @@ class Scale:
     rate_max: float = 20_000.0
     peer_customers: int = 50_000
     peer_rounds: int = 3
-    waiting: int = 100_000  # customers who hear of one product
+    waiting: int = 30_000  # customers who hear of one product: some more than do so while the others are timed
 
 
 SHORT = Scale()

@@ -74,7 +74,8 @@ def walk(descriptor: int, end: Head) -> Head:
                 left = os.fstat(descriptor).st_size - size
                 if len(raw) >= left:
                     break
-                length = min(left, max(2 * length, frames.length_of(raw, 0)))  # larger than we read at once
+                if len(raw) == length:  # larger than we read at once, else somebody has gone on writing it since
+                    length = min(left, max(2 * length, frames.length_of(raw, 0)))
                 continue
         except frames.Damaged:
             size += place

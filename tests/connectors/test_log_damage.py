@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -95,6 +96,28 @@ def test_a_torn_tail_is_cut_and_the_next_order_stands_in_its_place(tmp_path: Pat
     assert partition.files()[0].stat().st_size == size, "cut at start"
     partition.append([b"next"])
     assert [(record.offset, record.value) for record in partition.read()] == [(0, b"whole"), (1, b"next")]
+
+
+@pytest.mark.parametrize("seen", [1, 27, 28, 31, 60])
+def test_an_order_that_is_being_written_while_the_end_is_looked_for_is_there_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: int
+) -> None:
+    """A reader may see a part of a write, and then that there is more."""
+    partition = OnePartition.made(tmp_path, segment_bytes_max=1 << 20)
+    partition.append([b"whole"])
+    size = partition.files()[0].stat().st_size
+    partition.append([b"on its way" * 10])
+    partition.forget_the_head()
+    pread, looked = os.pread, list[int]()
+
+    def pread_while_it_is_written(descriptor: int, length: int, at: int) -> bytes:
+        if length < size:
+            return pread(descriptor, length, at)  # of the head
+        looked.append(at)
+        return pread(descriptor, min(length, size + seen - at) if looked.count(size) < 2 else length, at)
+
+    monkeypatch.setattr(os, "pread", pread_while_it_is_written)
+    assert end_of(partition.folder) == 2
 
 
 def test_damage_with_whole_orders_behind_it_is_no_torn_tail(tmp_path: Path) -> None:

@@ -27,9 +27,14 @@ def test_of_any_other_error_the_log_has_the_places_and_not_what_it_stumbled_over
     assert "ValueError" in said["error"]
 
 
-def _said(first: str, error: str) -> dict[str, str]:
-    code = f"{first}\nfrom flows.worker_process import prepare\nprepare('worker-0')\nraise {error}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+def test_with_one_of_its_threads_a_process_ends_and_does_not_go_on_half_alive() -> None:
+    said = _said("import threading, time", "", then="threading.Thread(target=lambda: 1 / 0).start()\ntime.sleep(60)")
+    assert said["kind"] == "ZeroDivisionError"
+
+
+def _said(first: str, error: str, then: str = "") -> dict[str, str]:
+    code = f"{first}\nfrom flows.worker_process import prepare\nprepare('worker-0')\n{then or f'raise {error}'}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     found: dict[str, str] = json.loads(line)
