@@ -159,10 +159,14 @@ class Fanout:
                     if job.is_later_than(event, cause):
                         self._tell(chash, entry, job)
 
-    def go_on(self, wall: int) -> None:
-        """A bite, and its write; on replay, and where the catalogue tells more than can be kept, all at once."""
+    def go_on(self, wall: int, *, wait: bool) -> None:
+        """A bite, and its write; on replay, and where the catalogue tells more than can be kept, all at once.
+
+        `wait` where something was decided that is not told yet: it is told first, and the next word of progress has
+        nothing to hurry for.
+        """
         around = self._shard.around
-        most = around.pace.allow(wall) if self._jobs else 0
+        most = around.pace.allow(wall) if self._jobs and not (wait and around.publishes) else 0
         least = JOBS_MAX if around.publishes else 0
         while most or self.count > least:
             self.bite(most or NEWS_A_WRITE)

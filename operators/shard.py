@@ -7,7 +7,7 @@ Only after that write does anything leave.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -89,7 +89,7 @@ class Shard:
         self._until_mark: set[bytes] = set()  # replay: whose events are held until the next mark
         self._early: list[SubBatch | Range] | None = [] if around.words_first else None
 
-    def take(self, inputs: Iterable[Input]) -> None:
+    def take(self, inputs: Sequence[Input]) -> None:
         """Take inputs in and write what follows, all at once.  Raises `SourceGap`."""
         self._wall = round(self.around.wall() * 1000)
         for each in inputs:
@@ -107,7 +107,7 @@ class Shard:
             self._timers.wake_by_wall(self._wall)
         self.write()
         if self._early is None:
-            self.fanout.go_on(self._wall)
+            self.fanout.go_on(self._wall, wait=any(isinstance(each, SubBatch) for each in inputs))
         while not self.around.publishes and self.behind:
             # A replay has nobody to hurry for: all that is due is woken before the next input.
             self._wake_due()
