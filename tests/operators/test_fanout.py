@@ -87,6 +87,8 @@ def test_news_are_handed_on_in_small_bites_and_then_to_all(tmp_path: Path) -> No
         desk_.events(*waiting(*CROWD))
         catalogue(desk_, back(START + HOUR))
         desk_.clock_at(START + 2 * HOUR)
+        assert told(desk_, CROWD) == [], "nobody heard with the batch: what was decided by it is told first"
+        desk_.clock_at(START + 2 * HOUR + 1)
         assert 0 < len(told(desk_, CROWD)) <= BITE_MAX
         assert work_off(desk_) >= len(CROWD) // BITE_MAX - 1
         desk_.clock_at(START + 3 * HOUR)
