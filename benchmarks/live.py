@@ -185,32 +185,33 @@ class Live:
         fresh = all(each.get("at", 0.0) >= self.started_at for each in told.values())
         return fresh and all(told[name].get("ready") for name in self.workers)
 
-    @property
-    def has_settled(self) -> bool:
-        """Whether all that is in the log is read, and all that was decided is on its way."""
-        told = [self.told(name) for name in self.workers]
-        ends: dict[str, int] = {}
-        marks: dict[str, int] = {}
-        for each in told:
-            ends |= each.get("ends", {})
-            for name, mark in each.get("watermarks", {}).items():
-                marks[name] = min(mark, marks.get(name, mark))
-        quiet = all(each.get("outbox") == 0 and each.get("in_flight") == 0 for each in told)
-        return quiet and bool(ends) and all(marks.get(name, 0) >= end for name, end in ends.items())
-
     def settle(self, seconds: float = SETTLE_SECONDS_MAX) -> None:
-        """Wait until it has worked off what was in the log when this was called; it tells of that every few seconds."""
-        since = time.time() + 3.5  # by then it has looked at the ends again
-        self.wait(lambda: time.time() >= since and self.has_settled, seconds, "done with what is in the log")
+        """Wait until all that is in the inputs now is worked off, and what was decided by it is on its way."""
+        since, ends = time.time(), self._ends()
+        self.wait(lambda: self._has_settled(ends, since), seconds, "done with what is in the log")
 
     def await_end(self, seconds: float) -> None:
         """Wait until all that is in the inputs now is taken in; within a second of when it is, as the workers tell."""
+        ends = self._ends()
+        self.wait(lambda: self._has_read(ends), seconds, "done with what is in the log")
+
+    def _ends(self) -> dict[TopicPartition, int]:
         reader = doors.open_reader(self.settings, "benchmark")
         try:
-            ends = reader.ends(doors.find_partitions(reader, doors.input_topics(self.settings)))
+            return reader.ends(doors.find_partitions(reader, doors.input_topics(self.settings)))
         finally:
             reader.close()
-        self.wait(lambda: self._has_read(ends), seconds, "done with what is in the log")
+
+    def _has_settled(self, ends: Mapping[TopicPartition, int], since: float) -> bool:
+        """As the workers have told since this moment (wall, seconds)."""
+        told = [self.told(name) for name in self.workers]
+        if not all(each.get("at", 0.0) > since and each["outbox"] == each["in_flight"] == 0 for each in told):
+            return False
+        marks: dict[str, int] = {}
+        for each in told:
+            for place, mark in each["watermarks"].items():
+                marks[place] = min(mark, marks.get(place, mark))
+        return all(marks.get(f"{tp.topic}/{tp.partition}", 0) >= end for tp, end in ends.items())
 
     def _has_read(self, ends: Mapping[TopicPartition, int]) -> bool:
         reads: dict[str, int] = {}

@@ -117,11 +117,17 @@ class ShardStore(ShardReading):
         `scratch` is a folder of the caller's own, to be removed by it.  Raises `StoreRefused`, `StoreDamaged`.
         """
         path, keys_path = _places(data_dir, shard)
+        made = identity.was_made(data_dir, shard)
+        if not (made or _is_whole(data_dir, shard)):
+            raise StoreRefused(
+                f"{path}: this shard is not made yet. Where `impuls run` has just been started, ask again in a moment; "
+                "else start it, or name another data_dir."
+            )
         _check_there(data_dir, shard)
         database = open_database(path, resources.memory, create=False, secondary=scratch / f"shard-{shard:03}")
         try:
             catch_up(database, path)
-            _check_identity(path, database, shard, None, made=True)
+            _check_identity(path, database, shard, None, made=made)
             keys = KeyStore(
                 keys_path, resources.ring, resources.memory, resources.cache, secondary=scratch / f"keys-{shard:03}"
             )
@@ -238,9 +244,17 @@ def _places(data_dir: Path, shard: int) -> tuple[Path, Path]:
     return data_dir / "shards" / f"{shard:03}", data_dir / "keys" / f"{shard:03}"
 
 
+def _has_files(folder: Path) -> bool:
+    return (folder / "CURRENT").exists()
+
+
+def _is_whole(data_dir: Path, shard: int) -> bool:
+    return all(map(_has_files, _places(data_dir, shard)))
+
+
 def _check_there(data_dir: Path, shard: int) -> None:
     for each, what in zip(_places(data_dir, shard), ("shard", "key store"), strict=True):
-        if not (each / "CURRENT").exists():
+        if not _has_files(each):
             raise StoreRefused(
                 f"{each}: this {what} is missing or no longer whole, though it was made and may have taken in events. "
                 "Put the folder back from a backup (the shard then reads from the log what it misses since). Without a "

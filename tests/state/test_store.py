@@ -243,6 +243,17 @@ def test_readers_see_what_a_running_worker_writes_and_do_not_disturb_it(tmp_path
         assert store.customer(BERTA) == b"berta"
 
 
+def test_a_shard_that_a_starting_worker_has_yet_to_make_is_not_taken_for_a_lost_one(tmp_path: Path) -> None:
+    data, scratch = tmp_path / "data", tmp_path / "scratch"
+    with opened(data):
+        resources = Resources.open_reading(data)
+        with pytest.raises(StoreRefused, match="not made yet"):
+            ShardStore.open_reading(data, 1, scratch, resources=resources)
+    (data / "shards" / "000" / "CURRENT").unlink()
+    with pytest.raises(StoreRefused, match="no longer whole"):
+        ShardStore.open_reading(data, 0, scratch, resources=resources)
+
+
 def test_reading_where_nothing_is_makes_nothing(tmp_path: Path) -> None:
     with pytest.raises(StoreRefused):
         Resources.open_reading(tmp_path)
