@@ -151,7 +151,7 @@ def _settle(deployment: Deployment, mail: MailServer, tell: Tell) -> None:
 def _judge(deployment: Deployment, mail: MailServer, outage: Outage, oracle_says: list[oracle.Expected]) -> None:
     verdict, stored, mails = outage.verdict, deployment.decisions_in_store(), mail.mails()
     judge_decisions(verdict, deployment.records("decisions"), stored, oracle_says)
-    judge_mails(verdict, mails, stored, [], 0)
+    judge_mails(verdict, mails, stored, [], 0, deliveries=deployment.records("deliveries"))
     last = final_decisions(stored)
     expired = {id for id, each in last.items() if each.reason == "expired"}
     at = {mail.message_id: mail.at for mail in mails}
