@@ -38,6 +38,8 @@ from state.store_reading import ShardReading
 log = logging.getLogger("impuls.serve")
 
 SHARD_SECONDS = 10.0  # how old a shard may be as it is read; what came since is followed
+APART_SECONDS = 0.1  # no two are read anew at once: who asks meanwhile is answered from an older one,
+SHARD_SECONDS_MAX = 60.0  # but no older than that
 KEPT_SECONDS = 10.0  # how long an answer stands while she does nothing
 KEPT_SIMILAR_SECONDS = 1.0  # the same of what is for nobody: the learner writes as often
 KEPT_MAX = 20_000
@@ -61,6 +63,7 @@ class Recommending:
         self._learnt = Learnt(self._open_items, rules=load(settings.flows).rules)
         self._resources: Resources | None = None
         self._shards: dict[int, tuple[ShardReading, float]] = {}
+        self._refresh_at = 0.0
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
         self._writer = doors.open_writer(settings)
         self._following = Following(settings)
@@ -178,11 +181,13 @@ class Recommending:
             if self._resources is None:
                 self._resources = Resources.open_reading(self._settings.data_dir)
             opened = ShardStore.open_reading(self._settings.data_dir, number, self._scratch, resources=self._resources)
-        elif now - read_at > SHARD_SECONDS:
+        elif now - read_at > (SHARD_SECONDS if now >= self._refresh_at else SHARD_SECONDS_MAX):
             opened.refresh()
         else:
             return opened
-        self._shards[number] = (opened, time.monotonic())
+        now = time.monotonic()
+        self._shards[number] = (opened, now)
+        self._refresh_at = now + APART_SECONDS
         return opened
 
     def _open_items(self) -> ItemStore | None:

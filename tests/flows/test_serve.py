@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from config import load
-from flows.serve import serve
+from config.values import Address
+from flows.serve import listening_on, serve
 
 
 def test_an_address_that_somebody_has_is_named_with_the_way_out(
@@ -22,3 +23,10 @@ def test_an_address_that_somebody_has_is_named_with_the_way_out(
             serve(settings)
     assert str(raised.value).startswith(f"http.listen: {address} cannot be listened on (Address already in use)")
     assert "listening" not in [record.message for record in caplog.records]
+
+
+def test_an_answer_does_not_wait_for_the_client_to_acknowledge_its_head() -> None:
+    with listening_on(Address("127.0.0.1", 0)) as door, socket.create_connection(door.getsockname()):
+        taken, _ = door.accept()
+        with taken:
+            assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
