@@ -51,3 +51,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """In the process that shares tests out, this comes after the end of its workers."""
     if not hasattr(config, "workerinput"):
         end_shared_broker()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def only_settings_in_the_environment() -> None:
+    """What was said to the tests is none, and Impuls refuses what it does not know."""
+    os.environ.pop("IMPULS_TESTS", None)
