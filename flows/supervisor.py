@@ -29,8 +29,7 @@ from flows.published_models import FOLDER as MODELS
 from flows.supervisor_health import Health
 from flows.supervisor_start import Plan, await_topics, plan
 from flows.worker_place import Place, free_addresses, lowest_told
-from flows.worker_process import settings_for
-from operators.effects import told
+from flows.worker_process import fact_of, settings_for
 from operators.program import choices
 from state.identity import Ownership
 from state.records import LogError, Reader, TopicPartition
@@ -249,10 +248,8 @@ class Supervisor:
                     ends = self._reader.ends([tp for tp in self._partitions if tp in partitions])
                     log.info("partitions added", extra={"count": len(partitions - self._partitions)})
                     self._discovered = ends
-            except LogError as error:
-                log.warning("partitions unknown", extra={"fact": str(error)})
             except Exception as error:  # whatever it is, this thread is to go on looking
-                log.error("partitions unknown", extra={"fact": told(error)})
+                log.warning("partitions unknown", extra={"fact": fact_of(error)})
 
     def _take_up(self) -> None:
         """New partitions are read once the old ones are read to where they ended: a key that moved keeps its order."""

@@ -42,11 +42,14 @@ def prepare(name: str, on_stop: Callable[[], object] | None = None) -> None:
 
 
 def _tell_the_end(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+    log.critical("ended by an error", extra={"kind": kind.__name__, "error": fact_of(error)})
+
+
+def fact_of(error: BaseException) -> str:
     """What a known error says; of any other the places, since its text may hold what it stumbled over."""
     from flows.cli.endings import code_of
 
-    fact = told(error) if isinstance(error, Exception) and code_of(error) is None else str(error)
-    log.critical("ended by an error", extra={"kind": kind.__name__, "error": fact})
+    return told(error) if isinstance(error, Exception) and code_of(error) is None else str(error)
 
 
 def _end_with_a_thread(failed: threading.ExceptHookArgs) -> None:

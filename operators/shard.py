@@ -283,8 +283,7 @@ class Shard:
         if not news:
             self.wake_if_due(chash, entry, effects)
         held_until = engine.waits.next_wake(customer) if news and customer.held else 0
-        if self.around.publishes:
-            note(self.around, entry, at, arrived.event.at)
+        note(self.around, entry, at, arrived.event.at)
         woken = customer.passages is not passages or customer.pending is not pending
         outcome = engine.on_event(customer, arrived, self._wall, effects, None if woken else entry.wakes_at)
         if outcome == "held":
