@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import count
 from pathlib import Path
 
 from benchmarks.ending import end_in_order
@@ -48,8 +47,7 @@ def main() -> int:
     if OUTAGE in asked.faults or asked.faults in (["all"], [""]):
         _go_without_mail(asked, results, until)
     _try_all(asked, chosen, results, until)
-    results.json["runs"][-1]["seconds"] = round(time.monotonic() - began)
-    results.save()
+    results.end(time.monotonic() - began)
     print(f"\n{results.table()}\n")
     kills = results.json["kills_under_work"]
     if results.is_well:
@@ -65,10 +63,8 @@ def main() -> int:
 
 def _kill(asked: argparse.Namespace, results: Results, until: float) -> None:
     """Proof after proof, on both logs and both clocks, with one and with two processes of a kind."""
-    for number in count(len(results.json["runs"])):
-        left = asked.kills - results.json["kills_under_work"]
-        if left <= 0 or time.monotonic() >= until:
-            return
+    while time.monotonic() < until and (left := asked.kills - results.json["kills_under_work"]) > 0:
+        number = results.take(KILLS)
         log: Log = asked.log if asked.log != "both" else ("log", "kafka")[number % 2]
         clock: Clock = asked.clock if asked.clock != "both" else ("replay", "live")[number // 2 % 2]
         plan = Plan(log, clock, 1 + number // 4 % 2, 1 + number // 4 % 2, shards=16, partitions=4)
@@ -105,11 +101,10 @@ def _kill_under(asked: argparse.Namespace, results: Results, plan: Plan, seed: i
 
 def _go_without_mail(asked: argparse.Namespace, results: Results, until: float) -> None:
     """A mail server that goes away, comes back refusing, then serves; some messages expire, and memory stays flat."""
-    tried = results.json["faults"].get(OUTAGE, {}).get("tried", 0)
-    while tried < asked.times and time.monotonic() < until:
+    while results.tried(OUTAGE) < asked.times and time.monotonic() < until:
         began, verdict = time.monotonic(), Verdict()
         print(f"\n{OUTAGE}", flush=True)
-        with _folder(asked.keep, OUTAGE, tried) as folder:
+        with _folder(asked.keep, OUTAGE, results.take(OUTAGE)) as folder:
             try:
                 found = outage.run(folder, Plan("log", "live", shards=16, partitions=4))
                 verdict, notes = found.verdict, {"expired": found.expired, "retries": found.retries}
@@ -118,7 +113,6 @@ def _go_without_mail(asked: argparse.Namespace, results: Results, until: float) 
                 notes = {}
         again = f"--faults {OUTAGE} --times 1"
         results.add(OUTAGE, verdict, kills=0, seconds=time.monotonic() - began, notes=notes, again=again)
-        tried += 1
 
 
 # -- all other faults
@@ -127,7 +121,7 @@ def _go_without_mail(asked: argparse.Namespace, results: Results, until: float) 
 def _try_all(asked: argparse.Namespace, faults: list[Fault], results: Results, until: float) -> None:
     """Stage by stage, each within its share of the time, what was tried least first."""
     stages = sorted({fault.stage for fault in faults}, key=lambda name: [f.stage for f in faults].index(name))
-    stages.sort(key=lambda name: min(results.tried(fault.name) for fault in faults if fault.stage == name))
+    stages.sort(key=lambda name: min(results.begun(fault.name) for fault in faults if fault.stage == name))
     for number, name in enumerate(stages):
         now = time.monotonic()
         mine = [fault for fault in faults if fault.stage == name]
@@ -150,11 +144,11 @@ def _try_on(asked: argparse.Namespace, name: str, faults: list[Fault], results: 
                 return
             print(f"\nstage {name}, in {folder}", flush=True)
             while waiting := [fault for fault in faults if results.tried(fault.name) < asked.times]:
-                fault = min(waiting, key=lambda fault: results.tried(fault.name))
+                fault = min(waiting, key=lambda fault: results.begun(fault.name))
                 at = time.monotonic()
                 if at >= until or on.is_used_up:
                     break
-                seed = asked.seed * SEEDS + results.tried(fault.name) + asked.since
+                seed = asked.seed * SEEDS + results.take(fault.name) + asked.since
                 again = f"--faults {fault.name} --seed {asked.seed} --since {seed % SEEDS} --times 1"
                 try:
                     trial = on.try_once(fault, seed)

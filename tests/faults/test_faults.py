@@ -47,3 +47,19 @@ def test_slices_add_up_and_a_broken_promise_is_kept(tmp_path: Path) -> None:
     assert results.json["faults"]["kill"]["failed"] == 1
     assert results.json["faults"]["kill"]["seen"] == {"shards_cut": 4}
     assert (results.json["kills_under_work"], results.json["lost"]) == (6, 2)
+
+
+def test_slices_side_by_side_try_nothing_twice_and_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    into = tmp_path / "results.json"
+    one, other = Results(into, ["kill"]), Results(into, ["kill", "rescale"])
+    one.begin({"seed": 1})
+    other.begin({"seed": 1})
+    assert [one.take("kill"), other.take("kill"), one.take("kill")] == [0, 1, 2]
+    one.add("kill", Verdict(), kills=3, seconds=1, notes={}, again="--seed 1")
+    other.add("kill", Verdict(), kills=4, seconds=1, notes={}, again="--seed 1")
+    other.skip("rescale", "one core")
+    one.end(5)
+    assert one.json["kills_under_work"] == 7
+    assert one.json["faults"]["kill"]["tried"] == 2
+    assert one.json["faults"]["rescale"]["skipped"] == "one core"
+    assert [run.get("seconds") for run in one.json["runs"]] == [5, None]
