@@ -23,16 +23,16 @@ class Scale:
     customers: int = 50_000
     burst: int = 15_000  # events that are appended at once to find what can be worked off
     seconds: float = 5.0
-    warm_seconds: float = 1.5
+    warm_seconds: float = 1.0
     repetitions: int = 3
     state_mib: int = 1024
-    fill: int = 200_000  # events that processes work off
-    outage_seconds: float = 12.0
+    fill: int = 150_000  # events that processes work off
+    outage_seconds: float = 10.0
     spike_seconds: float = 20.0
     rate_max: float = 20_000.0
     peer_customers: int = 50_000
     peer_rounds: int = 2
-    waiting: int = 30_000  # customers who hear of one product: some more than do so while the others are timed
+    waiting: int = 15_000  # customers who hear of one product: some more than do so while the others are timed
 
 
 SHORT = Scale()
