@@ -28,9 +28,10 @@ from flows.catalog import load
 from flows.published_models import FOLDER as MODELS
 from flows.supervisor_health import Health
 from flows.supervisor_start import Plan, await_topics, plan
-from flows.worker_place import Place, free_addresses, lowest_told
+from flows.worker_place import Place, free_addresses, lowest_told, place_file
 from flows.worker_process import fact_of, settings_for
 from operators.program import choices
+from state.files import write_whole
 from state.identity import Ownership
 from state.records import LogError, Reader, TopicPartition
 from state.store_errors import StoreBusy, StoreFull
@@ -138,8 +139,8 @@ class Supervisor:
                 stale.unlink()
         if "worker" in self._parts:
             self._reader = doors.open_reader(settings, settings.kafka.group)
-            self._groups.append(Group("worker", []))
-            self._plan_workers()
+            self._groups.append(Group("worker", [self._worker(number) for number in range(self._workers)]))
+            self._start_workers(self._groups[0])
             threading.Thread(target=self._discover_always, name="discover", daemon=True).start()
         if "courier" in self._parts:
             self._groups += [self._courier(number) for number in range(self._couriers)]
@@ -150,7 +151,8 @@ class Supervisor:
         if "serve" in self._parts and settings.http.listen:
             self._groups.append(Group("serve", [self._command("serve", {})]))
         for group in self._groups:
-            group.start()
+            if not group.running:
+                group.start()
         log.info("started", extra={"workers": self._workers, "couriers": self._couriers, "parts": list(self._parts)})
 
     # -- processes
@@ -164,12 +166,19 @@ class Supervisor:
     def _courier(self, number: int) -> Group:
         return Group(f"courier-{number}", [self._command("courier", {"courier": number, "couriers": self._couriers})])
 
-    def _plan_workers(self) -> None:
+    def _worker(self, number: int) -> list[str]:
+        return self._command("worker", {"place": str(place_file(self._settings.data_dir, number))})
+
+    def _start_workers(self, group: Group) -> None:
+        """They begin at once, and load what they need while their places are looked for."""
         assert self._reader is not None
+        files = [place_file(self._settings.data_dir, process) for process in range(self._workers)]
+        for file in files:
+            file.unlink(missing_ok=True)
+        group.start()
         found: Plan = plan(self._settings, self._catalog, self._reader)
         addresses = free_addresses(self._workers)
-        commands = []
-        for process in range(self._workers):
+        for process, file in enumerate(files):
             place = Place(
                 process=process,
                 processes=self._workers,
@@ -177,10 +186,7 @@ class Supervisor:
                 starts=[(tp.topic, tp.partition, *at) for tp, at in found.starts.items()],
                 origins=[(tp.topic, tp.partition, at) for tp, at in found.origins.items()],
             )
-            path = self._settings.data_dir / "run" / f"place-{process}.json"
-            path.write_bytes(msgspec.json.encode(place))
-            commands.append(self._command("worker", {"place": str(path)}))
-        self._groups[0].commands = commands
+            write_whole(file, msgspec.json.encode(place).decode())
         self._partitions = set(found.starts)
 
     def _watch(self) -> None:
@@ -219,14 +225,16 @@ class Supervisor:
         if not group.running and now >= group.start_at and not self._stopping:
             try:
                 if group.name == "worker":
-                    self._plan_workers()
+                    self._start_workers(group)
+                else:
+                    group.start()
             except (LogError, StoreBusy, StoreFull, OSError) as error:
                 # What passes, or what somebody mends while we wait; the first start would have said it and ended.
                 log.error("cannot start", extra={"group": group.name, "fact": str(error)})
+                group.end(seconds=2)
                 group.start_at = now + group.backoff
                 group.backoff = min(group.backoff * 2, BACKOFF_SECONDS_MAX)
                 return
-            group.start()
             log.info("restarted", extra={"group": group.name, "restarts": group.restarts})
 
     def _unwell(self) -> bool:

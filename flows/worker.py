@@ -15,14 +15,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from config.settings import Settings
 from flows import huge_pages
 from flows import worker_doors as doors
 from flows.catalog import Catalog, load
 from flows.published_models import FOLDER as MODELS
-from flows.worker_place import Place, lowest_told
+from flows.worker_place import Place, await_place, lowest_told
 from flows.worker_process import METRICS_BEATS, Beat, WallClock, prepare, settings_for, told_by_supervisor
 from flows.worker_rules import rules_of
 from flows.worker_stops import stopped_flows
@@ -293,9 +291,10 @@ def main() -> None:
     """`python -m flows.worker {"place": …}`: the supervisor's way to start one."""
     told = told_by_supervisor()
     settings = settings_for(told["config"])
-    place = msgspec.json.decode(Path(told["place"]).read_bytes(), type=Place)
+    catalog = load(settings.flows, settings.data_dir / MODELS)
+    place = await_place(Path(told["place"]))
     huge_pages.keep_ahead()
-    worker = Worker(settings, load(settings.flows, settings.data_dir / MODELS), place)
+    worker = Worker(settings, catalog, place)
     prepare(f"worker-{place.process}", on_stop=worker.stop)
     log.info("started", extra={"worker": place.process, "workers": place.processes})
     worker.run()

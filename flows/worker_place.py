@@ -6,6 +6,7 @@ Apart from the worker itself, so that whoever starts one need not load Bytewax.
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +17,8 @@ import msgspec
 from flows.worker_process import Beat
 from state.records import TopicPartition
 
+LOOK_SECONDS = 0.01
+
 
 class Place(msgspec.Struct, frozen=True):
     """Where a worker stands in its cluster, and where its sources start."""
@@ -25,6 +28,17 @@ class Place(msgspec.Struct, frozen=True):
     addresses: list[str]
     starts: list[tuple[str, int, int, int]]  # topic, partition, lowest watermark, reached
     origins: list[tuple[str, int, int]]  # topic, partition, where the first start began
+
+
+def place_file(data_dir: Path, process: int) -> Path:
+    return data_dir / "run" / f"place-{process}.json"
+
+
+def await_place(file: Path) -> Place:
+    """A worker is started before its place is known, since it takes as long to load as to look for the place."""
+    while not file.exists():
+        time.sleep(LOOK_SECONDS)
+    return msgspec.json.decode(file.read_bytes(), type=Place)
 
 
 def free_addresses(count: int) -> list[str]:
