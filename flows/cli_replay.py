@@ -74,7 +74,7 @@ class Played:
 
 def secret_for(settings: Settings, *, configured: bool) -> bytes:
     """The deployment's secret where there is a configuration, else a constant one."""
-    return load_or_make(settings.secret_file) if configured else CONSTANT_SECRET
+    return load_or_make(settings.secret_file, settings.data_dir) if configured else CONSTANT_SECRET
 
 
 def replay(plan: Replay, progress: Callable[[int], None] | None = None) -> Played:

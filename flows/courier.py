@@ -33,7 +33,7 @@ async def work(settings: Settings, courier: int, couriers: int) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, lambda: None)
-    secret = load_or_make(settings.secret_file)
+    secret = load_or_make(settings.secret_file, settings.data_dir)
     reader, writer = doors.open_reader(settings, "impuls-couriers"), doors.open_writer(settings)
     mine = [partition for partition in reader.partitions(MESSAGES) if partition % couriers == courier]
     catalog = load(settings.flows)

@@ -52,7 +52,10 @@ class Learner:
 
     def __init__(self, settings: Settings, stop: Stop) -> None:
         self._settings, self._stop = settings, stop
-        self._ids, self._decoder = Ids(load_or_make(settings.secret_file)), Decoder(settings.currency)
+        self._ids, self._decoder = (
+            Ids(load_or_make(settings.secret_file, settings.data_dir)),
+            Decoder(settings.currency),
+        )
         self._store = ItemStore.open(settings.data_dir, Memory(settings.recommender.cache_mib, 32))
         self._shelf = Shelf(self._store)
         self._model = CoVisitation(self._shelf)

@@ -38,7 +38,7 @@ def serve(settings: Settings) -> None:
     with listening_on(listen) as door, closing(doors.open_writer(settings)) as writer:
         inputs = doors.input_topics(settings)
         topic = "engagement" if "engagement" in inputs else inputs[-1]
-        secret = load_or_make(settings.secret_file)
+        secret = load_or_make(settings.secret_file, settings.data_dir)
         with _recommending(settings, Ids(secret)) as more:
             application = app(Tokens(secret), writer, topic=topic, more=more)
             log.info("listening", extra={"host": listen.host, "port": listen.port})

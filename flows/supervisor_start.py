@@ -19,8 +19,9 @@ from flows.catalog import Catalog
 from flows.worker_stops import stopped_flows
 from operators.counts import parked_in
 from state.files import write_whole
-from state.identity import identify
+from state.identity import identify, keep_secret
 from state.records import LogError, Reader, TopicPartition
+from state.secret import load_or_make, told_of
 from state.store import Resources, ShardStore
 from state.store_errors import StoreDamaged
 
@@ -41,6 +42,7 @@ def plan(settings: Settings, catalog: Catalog, reader: Reader) -> Plan:
     origins = _origins(settings, reader, partitions)
     resources = Resources.open(settings.data_dir, cache_mib=8)
     identify(settings.data_dir, settings.shards)
+    keep_secret(settings.data_dir, told_of(load_or_make(settings.secret_file, settings.data_dir)))
     stopped_flows(settings.data_dir)
     starts: dict[TopicPartition, tuple[int, int]] = {}
     parked: dict[tuple[str, str], int] = {}

@@ -55,7 +55,7 @@ class Worker:
         self._settings, self._place = settings, place
         self._program, self._follow = catalog.program, catalog.follow
         self._trials = Trials(self._program)
-        self._ids = Ids(load_or_make(settings.secret_file))
+        self._ids = Ids(load_or_make(settings.secret_file, settings.data_dir))
         self._power = settings.durability == "power"
         self._resources = Resources.open(
             settings.data_dir,

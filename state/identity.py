@@ -9,10 +9,10 @@ import fcntl
 import json
 import os
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from state.files import sync_folder, write_once
+from state.files import sync_folder, write_once, write_whole
 from state.store_errors import StoreBusy, StoreRefused
 
 FORMAT = 1
@@ -20,9 +20,12 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Identity:
+    """`secret` is what is kept of the deployment's secret; empty in a folder of before that was kept."""
+
     id: str
     shards: int
     format: int = FORMAT
+    secret: str = ""
 
 
 def identify(data_dir: Path, shards: int) -> Identity:
@@ -49,14 +52,29 @@ def read(path: Path) -> Identity:
     try:
         found = json.loads(path.read_text())
         written, id, shards = int(found["format"]), str(found["id"]), int(found["shards"])
-    except (OSError, ValueError, TypeError, KeyError):
+        secret = str(found.get("secret", ""))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise StoreRefused(f"{path}: cannot be read. Put it back from a backup of the data folder.") from None
     if written > FORMAT:
         raise StoreRefused(
             f"{path}: written by a newer version (format {written}, this one knows {FORMAT}). Start the newer "
             "version again."
         )
-    return Identity(id, shards, written)
+    return Identity(id, shards, written, secret)
+
+
+def secret_of(data_dir: Path) -> str:
+    """What a data folder keeps of its deployment's secret; empty where it knows of none.  Raises `StoreRefused`."""
+    path = data_dir / "identity.json"
+    return read(path).secret if path.exists() else ""
+
+
+def keep_secret(data_dir: Path, told: str) -> None:
+    """From now on the folder knows its secret.  For the one process that owns the folder.  Raises `StoreRefused`."""
+    path = data_dir / "identity.json"
+    found = read(path)
+    if not found.secret:
+        write_whole(path, json.dumps(asdict(replace(found, secret=told))))
 
 
 def mark_made(data_dir: Path, shard: int) -> None:

@@ -21,9 +21,13 @@ _NONCE_BYTES = 12
 
 
 class KeyRing:
-    """Wraps and unwraps keys.  Master keys are 32 bytes, for AES-256-GCM; their numbers go from 1 to 255."""
+    """Wraps and unwraps keys.  Master keys are 32 bytes, for AES-256-GCM; their numbers go from 1 to 255.
 
-    def __init__(self, keys: dict[int, bytes]) -> None:
+    `name` is what errors call it, its file where it has one.
+    """
+
+    def __init__(self, keys: dict[int, bytes], name: str = "key ring") -> None:
+        self.name = name
         self._keys = {number: AESGCM(key) for number, key in keys.items()}
         self._newest = max(keys)
 
@@ -38,14 +42,14 @@ class KeyRing:
         master = self._keys.get(number)
         if master is None:
             raise StoreRefused(
-                f"key ring: customers' keys are wrapped under master key {number}, which the ring does not have. "
+                f"{self.name}: customers' keys are wrapped under master key {number}, which the ring does not have. "
                 "Put the key ring file back from its backup."
             )
         try:
             return master.decrypt(wrapped[1 : 1 + _NONCE_BYTES], wrapped[1 + _NONCE_BYTES :], owner)
         except InvalidTag:
             raise StoreDamaged(
-                "key store: a customer's key does not open under the key ring. Put the key store, or the ring that "
+                f"{self.name}: a customer's key does not open under this key ring. Put the key store, or the ring that "
                 "belongs to it, back from its backup."
             ) from None
 
@@ -68,7 +72,7 @@ def load_or_make(path: Path, *, may_make: bool) -> KeyRing:
         keys = {int(number): bytes.fromhex(key) for number, key in json.loads(raw).items()}
         if not keys or not all(0 < number < 256 and len(key) == 32 for number, key in keys.items()):
             raise ValueError
-        return KeyRing(keys)
+        return KeyRing(keys, str(path))
     except (ValueError, AttributeError, TypeError):
         raise StoreRefused(
             f'{path}: this is no key ring. It is JSON such as {{"1": "64 hex digits"}}; put it back from its backup.'

@@ -178,6 +178,6 @@ class KeyStore:
             self._ring.unwrap(wrapped, _CHECK)
         except StoreDamaged:
             raise StoreRefused(
-                f"{self._path}: these keys were wrapped by another key ring than the one in use. Put the file "
-                "`keyring` that belongs to them back from its backup."
+                f"{self._ring.name}: the keys in {self._path} were wrapped by another key ring than this one. Put the "
+                "one that belongs to them back from its backup."
             ) from None

@@ -1,21 +1,58 @@
-"""The deployment's secret, which keys ids, experiment arms and the tokens in links."""
+"""The deployment's secret, which keys ids, experiment arms and the tokens in links.
+
+Under another secret nobody is recognised: whoever is in the stores stands there under a keyed hash.  So a data folder
+knows which secret it was begun with, by a keyed hash of it.
+"""
 
 from __future__ import annotations
 
 import os
+from hashlib import blake2b
 from pathlib import Path
 
+from state import identity
 from state.files import write_once
+from state.store_errors import StoreRefused
 
 SECRET_BYTES = 32
 
 
-def load_or_make(path: Path) -> bytes:
-    """The secret in this file, made at the first start.  Raises `ValueError` for a file that holds none."""
+def load_or_make(path: Path, data_dir: Path | None = None) -> bytes:
+    """The secret in this file, made at the first start.
+
+    Raises `StoreRefused` for a file that holds none, and where it is missing or another one than `data_dir` knows.
+    """
+    known = identity.secret_of(data_dir) if data_dir is not None else ""
     if not path.exists():
+        if known:
+            raise StoreRefused(
+                f"{path}: the secret is missing, and {data_dir} was begun with one. Put it back from its backup: under "
+                "another one nobody in there would be recognised."
+            )
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_once(path, os.urandom(SECRET_BYTES).hex() + "\n")
-    text = path.read_text().strip()
-    if len(text) < SECRET_BYTES:
-        raise ValueError(f"{path}: a secret has at least {SECRET_BYTES} characters. Remove the file to have one made.")
-    return text.encode()
+    secret = _read(path)
+    if known and known != told_of(secret):
+        raise StoreRefused(
+            f"{path}: this is another secret than {data_dir} was begun with, under which nobody in there would be "
+            "recognised. Put the right one back from its backup, or name another data_dir."
+        )
+    return secret
+
+
+def told_of(secret: bytes) -> str:
+    """What a data folder keeps of the secret: 16 hex digits, from which nobody learns it."""
+    return blake2b(secret, key=secret[:64], person=b"secret", digest_size=8).hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        secret = path.read_text().strip().encode()
+    except UnicodeDecodeError:
+        secret = b""
+    if len(secret) < SECRET_BYTES:
+        raise StoreRefused(
+            f"{path}: a secret has at least {SECRET_BYTES} characters. Put the right one back from its backup; where "
+            "nothing was ever started with it, remove the file to have one made."
+        )
+    return secret

@@ -32,7 +32,7 @@ def settings_of(config: Path | None, flows: str | None = None) -> Settings:
 
 
 def ids_of(settings: Settings) -> Ids:
-    return Ids(load_or_make(settings.secret_file))
+    return Ids(load_or_make(settings.secret_file, settings.data_dir))
 
 
 def instant(text: str) -> int:

@@ -66,7 +66,7 @@ def precompute(
         memory = Memory(settings.recommender.cache_mib, 8)
         rules = load(settings.flows).rules
         learnt = Learnt(lambda: ItemStore.open_reading(settings.data_dir, Path(scratch), memory), rules=rules)
-        ids = Ids(load_or_make(settings.secret_file))
+        ids = Ids(load_or_make(settings.secret_file, settings.data_dir))
         with Bar("customers") as bar:
             for number in range(plan.shards):
                 path = out / f"shard-{number:04}.jsonl"

@@ -75,7 +75,7 @@ def by_share(secret: bytes, wait: str, over: int) -> Turn:
     def turn(customer: str, event: str) -> int:
         parts = [part.encode() for part in ("spread", wait, customer, event)]
         joined = b"".join(struct.pack(">I", len(part)) + part for part in parts)
-        drawn = hashlib.blake2b(joined, key=secret, person=b"share", digest_size=8).digest()
+        drawn = hashlib.blake2b(joined, key=secret[:64], person=b"share", digest_size=8).digest()
         return int(over * ((int.from_bytes(drawn, "big") >> 11) / 2**53))
 
     return turn
