@@ -30,7 +30,7 @@ class Identity:
 
 def identify(data_dir: Path, shards: int) -> Identity:
     """The identity of a data folder, given to it at its first start.  Raises `StoreRefused`."""
-    path = data_dir / "identity.json"
+    path = file(data_dir)
     if not path.exists():
         if any((data_dir / "shards").glob("*")):
             raise StoreRefused(
@@ -45,6 +45,11 @@ def identify(data_dir: Path, shards: int) -> Identity:
             f"is fixed when the folder is made: write shards = {found.shards}, or name another data_dir."
         )
     return found
+
+
+def file(data_dir: Path) -> Path:
+    """Where it stands."""
+    return data_dir / "identity.json"
 
 
 def read(path: Path) -> Identity:
@@ -65,13 +70,13 @@ def read(path: Path) -> Identity:
 
 def secret_of(data_dir: Path) -> str:
     """What a data folder keeps of its deployment's secret; empty where it knows of none.  Raises `StoreRefused`."""
-    path = data_dir / "identity.json"
+    path = file(data_dir)
     return read(path).secret if path.exists() else ""
 
 
 def keep_secret(data_dir: Path, told: str) -> None:
     """From now on the folder knows its secret.  For the one process that owns the folder.  Raises `StoreRefused`."""
-    path = data_dir / "identity.json"
+    path = file(data_dir)
     found = read(path)
     if not found.secret:
         write_whole(path, json.dumps(asdict(replace(found, secret=told))))

@@ -22,27 +22,32 @@ def load_or_make(path: Path, data_dir: Path | None = None) -> bytes:
 
     Raises `StoreRefused` for a file that holds none, and where it is missing or another one than `data_dir` knows.
     """
-    known = identity.secret_of(data_dir) if data_dir is not None else ""
+    if data_dir is not None and (known := identity.secret_of(data_dir)):
+        return _known(path, known, identity.file(data_dir))
     if not path.exists():
-        if known:
-            raise StoreRefused(
-                f"{path}: the secret is missing, and {data_dir} was begun with one. Put it back from its backup: under "
-                "another one nobody in there would be recognised."
-            )
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_once(path, os.urandom(SECRET_BYTES).hex() + "\n")
-    secret = _read(path)
-    if known and known != told_of(secret):
-        raise StoreRefused(
-            f"{path}: this is another secret than {data_dir} was begun with, under which nobody in there would be "
-            "recognised. Put the right one back from its backup, or name another data_dir."
-        )
-    return secret
+    return _read(path)
 
 
 def told_of(secret: bytes) -> str:
     """What a data folder keeps of the secret: 16 hex digits, from which nobody learns it."""
     return blake2b(secret, key=secret[:64], person=b"secret", digest_size=8).hexdigest()
+
+
+def _known(path: Path, known: str, by: Path) -> bytes:
+    if not path.exists():
+        raise StoreRefused(
+            f"{path}: the secret is missing, and {by} tells of one. Put it back from its backup: under another one "
+            "nobody in that folder would be recognised."
+        )
+    secret = _read(path)
+    if told_of(secret) != known:
+        raise StoreRefused(
+            f"{path}: this is another secret than {by} tells of, under which nobody in that folder would be "
+            "recognised. Put the right one back from its backup, or name another data_dir."
+        )
+    return secret
 
 
 def _read(path: Path) -> bytes:

@@ -64,7 +64,7 @@ class Resources:
     def open_reading(cls, data_dir: Path) -> Resources:
         """For commands beside a worker: small, and makes nothing.  Raises `StoreRefused` where nothing is."""
         _allow_open_files()
-        identity.read(data_dir / "identity.json")
+        identity.read(identity.file(data_dir))
         return cls(data_dir, load_or_make(data_dir / "keyring", may_make=False), Memory(8, 8))
 
     def close(self) -> None:
@@ -280,8 +280,8 @@ def _check_identity(path: Path, database: Rdict, shard: int, deployment: str | N
         raise StoreRefused(f"{path}: this is shard {number}, in the place of shard {shard}. Put each in its own place.")
     if deployment is not None and others and others[0] != deployment:
         raise StoreRefused(
-            f"{path}: this shard belongs to another data folder than the identity.json beside it. Put back a shard of "
-            "this one."
+            f"{path}: this shard belongs to another data folder than {identity.file(path.parents[1])} says this "
+            "is. Put back what belongs together, from one backup."
         )
 
 

@@ -36,7 +36,7 @@ def export(
     audit(settings, "export")
     readings = {"decisions": decision_row, DELIVERIES: delivery_row, TOPIC: recommendation_row}
     events = [topic for topic in doors.input_topics(settings) if topic != CATALOGUE]
-    progress = Progress(to, identity.read(settings.data_dir / "identity.json").id)
+    progress = Progress(to, identity.read(identity.file(settings.data_dir)).id)
     reader = doors.open_reader(settings, "impuls-export")
     try:
         made = Export(
