@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -45,6 +46,7 @@ from state.store_errors import StoreFull, StoreRefused
 
 log = logging.getLogger("impuls.worker")
 ENDS_BEATS, COMMIT_BEATS = 3, 5
+OPENERS = 4
 DAY_MS = 86_400_000
 FULL_PAUSE_SECONDS, FULL_TOLD_SECONDS = 0.2, 30.0
 SET_BACK_SECONDS_MAX = 2.0
@@ -65,6 +67,7 @@ class Worker:
             power=self._power,
         )
         self._shards: dict[int, Shard] = {}
+        self._stores: dict[int, ShardStore] = {}  # opened beforehand
         self._stop = Stop()
         self._writer = doors.open_writer(settings)
         self._publisher = Publisher(self._writer, power=self._power)
@@ -108,6 +111,8 @@ class Worker:
             self._open_source, self._open_shard, self._settings.shards, publisher=self._publisher, stop=self._stop
         )
         self._breaker.ask(stopped_flows(self._settings.data_dir))
+        if self._place.processes == 1:
+            self._open_stores()
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         addresses = self._place.addresses if self._place.processes > 1 else None
         dataflow.run(flow, addresses, self._place.process)
@@ -122,9 +127,17 @@ class Worker:
         self._follow()
         return now
 
-    def _open_shard(self, number: int) -> Shard:
+    def _open_store(self, number: int) -> ShardStore:
         settings = self._settings
-        store = ShardStore.open(settings.data_dir, number, settings.shards, resources=self._resources)
+        return ShardStore.open(settings.data_dir, number, settings.shards, resources=self._resources)
+
+    def _open_stores(self) -> None:
+        """All of them side by side, where all are ours: the dataflow would open one after the other."""
+        with ThreadPoolExecutor(OPENERS) as openers:
+            self._stores.update(enumerate(openers.map(self._open_store, range(self._settings.shards))))
+
+    def _open_shard(self, number: int) -> Shard:
+        store = self._stores.pop(number, None) or self._open_store(number)
         shard = self._shards[number] = Shard(number, store, self._around)
         self._pressure.add(shard.held, shard.clock)
         return shard
@@ -179,8 +192,8 @@ class Worker:
         self._tell()
         self._writer.close()
         self._reader.close()
-        for shard in self._shards.values():
-            shard.store.close()
+        for store in (*(shard.store for shard in self._shards.values()), *self._stores.values()):
+            store.close()
         self._resources.close()
 
     # -- what others may know
