@@ -29,6 +29,7 @@ from operators import balance, dataflow
 from operators.breaker import Breaker
 from operators.comparison import Trials
 from operators.engine import Engine
+from operators.garbage import Garbage
 from operators.host import Publisher, Stop
 from operators.inputs import OURS
 from operators.pressure import Pressure
@@ -108,7 +109,12 @@ class Worker:
     def run(self) -> None:
         """Run until asked to stop; then let what was read be written, and close everything."""
         flow = dataflow.build(
-            self._open_source, self._open_shard, self._settings.shards, publisher=self._publisher, stop=self._stop
+            self._open_source,
+            self._open_shard,
+            self._settings.shards,
+            publisher=self._publisher,
+            stop=self._stop,
+            garbage=Garbage(),
         )
         self._breaker.ask(stopped_flows(self._settings.data_dir))
         if self._place.processes == 1:

@@ -22,6 +22,7 @@ from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from operators import metrics
+from operators.garbage import Garbage
 from operators.host import Publisher, Stop
 from operators.inputs import Input, SubBatch
 from operators.shard import Shard
@@ -67,6 +68,7 @@ def build(
     publisher: Publisher | None,
     stop: Stop,
     on_decided: Callable[[Shard], None] | None = None,
+    garbage: Garbage | None = None,
 ) -> Dataflow:
     """The dataflow of one process.  Without a publisher, what was decided goes to `on_decided`."""
     keys = shard_keys(shards)
@@ -75,7 +77,7 @@ def build(
     opened: dict[int, Shard] = {}
 
     def logic(_: object) -> _ShardLogic:
-        return _ShardLogic(open_shard, opened, publisher, on_decided)
+        return _ShardLogic(open_shard, opened, publisher, on_decided, garbage)
 
     done = op.stateful_batch("shards", inputs, logic)
     op.output("done", done, _Nowhere())
@@ -154,9 +156,10 @@ class _ShardLogic(StatefulBatchLogic[tuple[int, Input], None, None]):
         opened: dict[int, Shard],
         publisher: Publisher | None,
         on_decided: Callable[[Shard], None] | None,
+        garbage: Garbage | None,
     ) -> None:
         self._open, self._opened = open_shard, opened
-        self._publisher, self._on_decided = publisher, on_decided
+        self._publisher, self._on_decided, self._garbage = publisher, on_decided, garbage
         self._shard: Shard | None = None
 
     def on_batch(self, values: list[tuple[int, Input]]) -> tuple[Iterable[None], bool]:
@@ -171,12 +174,16 @@ class _ShardLogic(StatefulBatchLogic[tuple[int, Input], None, None]):
         self._tell(shard)
         if len(inputs) > 1 or isinstance(inputs[0], SubBatch):  # word of progress alone would hide the others
             metrics.SHARD_BATCH.observe(perf_counter() - began)
+        if self._garbage is not None:
+            self._garbage.after(shard, inputs)
         return (), False
 
     def on_notify(self) -> tuple[Iterable[None], bool]:
         if self._shard is not None and self._shard.behind:
             self._shard.tick()
             self._tell(self._shard)
+            if self._garbage is not None:
+                self._garbage.after(self._shard)
         return (), False
 
     def on_eof(self) -> tuple[Iterable[None], bool]:

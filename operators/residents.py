@@ -43,6 +43,7 @@ class Residents:
         self.indexed: set[bytes] = set()  # items that somebody waits for since the last write
         self._store, self._engine, self._cached_max, self.item = store, engine, cached_max, item
         self._cache: OrderedDict[bytes, Entry] = OrderedDict()
+        self.came = 0  # into the cache; whoever counts them sets it back
 
     def entry(self, chash: bytes, customer_id: str = "") -> Entry:
         """Her entry, a new one (with the id given) where nothing is known of her."""
@@ -55,6 +56,7 @@ class Residents:
         entry = Entry(customer, _waits(customer))
         self.look(entry)
         self._cache[chash] = entry
+        self.came += 1
         return entry
 
     def is_cached(self, chash: bytes) -> bool:
