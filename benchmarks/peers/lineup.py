@@ -97,6 +97,17 @@ LINEUP = [
         "benchmarks.peers.peer_bytewax",
     ),
     Peer(
+        "flink",
+        "PyFlink",
+        "Java",
+        "at least once: state exactly once by checkpoints, reminders since the last one may be sent twice",
+        "keyed process function, timers on event time, state in RocksDB, a checkpoint every 10 s",
+        Promise.AND_AT_THE_END,
+        "flink",
+        "apache-flink",
+        "benchmarks.peers.peer_flink",
+    ),
+    Peer(
         "bare-kafka-python",
         "bare loop",
         "kafka-python",
