@@ -25,7 +25,7 @@ from state.secret import load_or_make, told_of
 from state.store import Resources, ShardStore
 from state.store_errors import StoreDamaged
 
-OPENERS = 4
+OPENERS = 8
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ from state.store_errors import StoreFull, StoreRefused
 
 log = logging.getLogger("impuls.worker")
 ENDS_BEATS, COMMIT_BEATS = 3, 5
-OPENERS = 4
+OPENERS = 8
 DAY_MS = 86_400_000
 FULL_PAUSE_SECONDS, FULL_TOLD_SECONDS = 0.2, 30.0
 SET_BACK_SECONDS_MAX = 2.0

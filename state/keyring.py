@@ -57,17 +57,16 @@ class KeyRing:
 def load_or_make(path: Path, *, may_make: bool) -> KeyRing:
     """The ring in this file; a new one where there may be none yet.  Raises `StoreRefused`."""
     try:
-        raw = path.read_text()
+        raw = path.read_bytes()
     except FileNotFoundError:
         if not may_make:
             raise StoreRefused(
                 f"{path}: the key ring is missing, and there are keys wrapped under it. Put it back from its backup; "
                 "without it the stores cannot be read."
             ) from None
-        raw = json.dumps({"1": random_bytes(32).hex()})
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_once(path, raw)
-        raw = path.read_text()
+        write_once(path, json.dumps({"1": random_bytes(32).hex()}))
+        raw = path.read_bytes()
     try:
         keys = {int(number): bytes.fromhex(key) for number, key in json.loads(raw).items()}
         if not keys or not all(0 < number < 256 and len(key) == 32 for number, key in keys.items()):

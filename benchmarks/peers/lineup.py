@@ -14,7 +14,7 @@ EXACTLY_ONCE = "exactly once, by Kafka's transactions"
 
 @dataclass(frozen=True)
 class Peer:
-    """`size`: `few` for those that are too slow for all of the customers.  `client` is only Impuls's to choose."""
+    """`size`: `few` or `some` for who is too slow for all of the customers.  `client` is only Impuls's to choose."""
 
     name: str  # as `--only` knows it
     title: str
@@ -26,7 +26,7 @@ class Peer:
     package: str = ""
     module: str = ""
     variant: str = ""
-    size: Literal["all", "few"] = "all"
+    size: Literal["all", "some", "few"] = "all"
 
 
 _OURS = "decisions exactly once, in its own store; topics at least once, with ids to tell a repeated record by"
@@ -106,6 +106,7 @@ LINEUP = [
         "flink",
         "apache-flink",
         "benchmarks.peers.peer_flink",
+        size="some",
     ),
     Peer(
         "bare-kafka-python",

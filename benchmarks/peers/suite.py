@@ -25,7 +25,7 @@ from benchmarks.peers.runs import Course, Failed, Measured, run_impuls, run_peer
 from benchmarks.proof.broker import broker
 
 CUSTOMERS = 50_000
-FEW = 20  # one in so many customers where few are enough
+SOME, FEW = 5, 20  # one in so many customers, where that is enough
 WARM_SHARE = 0.2  # of the shopping, that fills caches before it counts
 
 
@@ -62,6 +62,7 @@ def run(only: Sequence[str] = (), customers: int | None = None, repeat: int = 3)
     with broker() as servers, _folder() as folder:
         days = {
             "all": customers or CUSTOMERS,
+            "some": max(100, (customers or CUSTOMERS) // SOME),
             "few": max(100, (customers or CUSTOMERS) // FEW),
         }
         filled = {size: fill(servers, size, days[size]) for size in dict.fromkeys(peer.size for peer in chosen)}

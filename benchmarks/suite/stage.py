@@ -31,7 +31,7 @@ class Scale:
     spike_seconds: float = 20.0
     rate_max: float = 20_000.0
     peer_customers: int = 50_000
-    peer_rounds: int = 2
+    peer_rounds: int = 1  # `python -m benchmarks.peers` makes three
     waiting: int = 15_000  # customers who hear of one product: some more than do so while the others are timed
 
 
