@@ -119,11 +119,11 @@ def _marks(path: Path) -> Marks:
 
 def _follow(process: subprocess.Popen[bytes], folder: Path, ends: dict[str, int]) -> Marks:
     """What the worker says of itself once a second, until it has nothing left to do."""
-    marks: Marks = []
+    marks: Marks = [(time.time(), 0)]  # of few events it may be done when it tells for the first time
     deadline = time.monotonic() + SECONDS_MAX
     while True:
         beat = _beat(folder / "data" / "run" / "worker-0.json")
-        if beat and (not marks or beat["at"] > marks[-1][0]):
+        if beat and beat["at"] > marks[-1][0]:
             marks.append((beat["at"], sum(beat["read"].get(name, 0) for name in ends)))
             reached = all(beat["watermarks"].get(name, 0) >= end for name, end in ends.items())
             # Only those who move the time on at the end still wait.
