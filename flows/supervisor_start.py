@@ -16,6 +16,7 @@ from config.settings import Settings
 from flows import supervisor_edits
 from flows import worker_doors as doors
 from flows.catalog import Catalog
+from flows.worker_place import OPENERS
 from flows.worker_stops import stopped_flows
 from operators.counts import parked_in
 from state.files import write_whole
@@ -24,8 +25,6 @@ from state.records import LogError, Reader, TopicPartition
 from state.secret import load_or_make, told_of
 from state.store import Resources, ShardStore
 from state.store_errors import StoreDamaged
-
-OPENERS = 8
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from flows import huge_pages
 from flows import worker_doors as doors
 from flows.catalog import Catalog, load
 from flows.published_models import FOLDER as MODELS
-from flows.worker_place import Place, await_place, lowest_told
+from flows.worker_place import OPENERS, Place, await_place, lowest_told
 from flows.worker_process import METRICS_BEATS, Beat, WallClock, prepare, settings_for, told_by_supervisor
 from flows.worker_rules import rules_of
 from flows.worker_stops import stopped_flows
@@ -47,7 +47,6 @@ from state.store_errors import StoreFull, StoreRefused
 
 log = logging.getLogger("impuls.worker")
 ENDS_BEATS, COMMIT_BEATS = 3, 5
-OPENERS = 8
 DAY_MS = 86_400_000
 FULL_PAUSE_SECONDS, FULL_TOLD_SECONDS = 0.2, 30.0
 SET_BACK_SECONDS_MAX = 2.0

@@ -18,6 +18,7 @@ from flows.worker_process import Beat
 from state.records import TopicPartition
 
 LOOK_SECONDS = 0.01
+OPENERS = 8  # shards that are opened side by side: it is to wait for the disk more than to work
 
 
 class Place(msgspec.Struct, frozen=True):

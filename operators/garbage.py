@@ -21,15 +21,15 @@ BITE = 8_000  # objects: one to three milliseconds
 class Garbage:
     """Of one process.  Whatever else it does may look for cycles as Python has it."""
 
-    def __init__(self, bite: int = BITE) -> None:
-        self._bite, self._young = bite, 0
+    def __init__(self) -> None:
+        self._young = 0
 
     def after(self, shard: Shard, inputs: Iterable[Input] = ()) -> None:
         """A batch was taken in by this shard."""
         records = sum(len(each.records) for each in inputs if isinstance(each, SubBatch))
         self._young += CUSTOMER * shard.residents.came + RECORD * records
         shard.residents.came = 0
-        if self._young >= self._bite:
+        if self._young >= BITE:
             self._young = 0
             gc.collect(1)
             gc.freeze()

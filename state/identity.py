@@ -58,7 +58,7 @@ def read(path: Path) -> Identity:
         found = json.loads(path.read_text())
         written, id, shards = int(found["format"]), str(found["id"]), int(found["shards"])
         secret = str(found.get("secret", ""))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError):
         raise StoreRefused(f"{path}: cannot be read. Put it back from a backup of the data folder.") from None
     if written > FORMAT:
         raise StoreRefused(

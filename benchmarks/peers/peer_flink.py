@@ -33,7 +33,7 @@ from benchmarks.peers.job import ADDED, ORDERED, REMINDED_AFTER_MS
 STEP = Types.TUPLE([Types.STRING(), Types.BOOLEAN()])  # whose, whether something is left in the cart
 
 
-class Steps(FlatMapFunction):  # type: ignore[misc]
+class Steps(FlatMapFunction):
     """In the Python process, which tells how far it has come."""
 
     def __init__(self, told: dict[str, Any]) -> None:
@@ -50,7 +50,7 @@ class Steps(FlatMapFunction):  # type: ignore[misc]
             yield event["userId"], name == ADDED
 
 
-class Carts(KeyedProcessFunction):  # type: ignore[misc]
+class Carts(KeyedProcessFunction):
     """Until when a cart waits.  Time moves on in steps: an event may come before the timer that was due before it."""
 
     def open(self, context: RuntimeContext) -> None:
