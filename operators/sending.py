@@ -98,7 +98,7 @@ class Sending:
             stopped=self._breaker.stopped,
             at=pending.at,
             moment=moment,
-            latest=turn.wall if self._live else moment,
+            latest=turn.wall if self._live and not _was_sent(turn.customer, pending) else moment,
             won=turn.won,
             target=_target(template, turn.customer, pending) if template.channel == "webhook" else "",
             limits=self._caps.limits(flow, template.name),
@@ -284,6 +284,13 @@ def _wanted(template: Template[Any], customer: Customer) -> Wanted | None:
     if asked is None:
         return None
     return Wanted(block=asked.block, count=asked.count, at_least=asked.at_least, history=history_of(customer))
+
+
+def _was_sent(customer: Customer, pending: Pending) -> bool:
+    """Whether a courier has told of this attempt: a shard put back looks again at what was in time then."""
+    return any(
+        each.message_id == pending.message_id and each.attempt > pending.attempt for each in customer.early_results
+    )
 
 
 def _is_allowed(ask: Ask) -> bool:

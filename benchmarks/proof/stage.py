@@ -30,6 +30,7 @@ WAITING = Plan("log", "live", shards=16, partitions=4, flows="benchmarks.proof.f
 PLANS: dict[str, Plan] = {
     "log": SMALL,
     "alone": replace(SMALL, workers=1, couriers=1),
+    "hot": SMALL,
     "kafka": replace(SMALL, log="kafka"),
     "power": replace(SMALL, durability="power"),
     "live": replace(SMALL, clock="live", environment={"TZ": "Europe/Warsaw"}),

@@ -10,16 +10,18 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
-from tests.simulation import strangers
+from tests.simulation import outages, strangers
 from tests.simulation.checks import live
+
+OUTAGE_EVERY = 20  # they take ten times as long as others
 
 
 def lives(first: int, count: int) -> tuple[Counter[str], list[str]]:
-    """Every other life is one of strangers who say later who they are."""
+    """Every other life is one of strangers who say later who they are, and some have an outage of hours."""
     hits: Counter[str] = Counter()
     failures = []
     for seed in range(first, first + count):
-        play = strangers.live if seed % 2 else live
+        play = strangers.live if seed % 2 else outages.live if seed % OUTAGE_EVERY == 0 else live
         try:
             hits += play(seed).accidents.hit
         except AssertionError as error:

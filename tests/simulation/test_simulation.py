@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.simulation import strangers
+from tests.simulation import outages, strangers
 from tests.simulation.checks import live
 from tests.simulation.world import Accidents
 
@@ -23,6 +23,8 @@ STRANGERS_FAILED_WHEN_OFTEN_PUT_BACK = [
     1667,  # the result of an attempt that an anonymous shard put back did not repeat
     20928,  # records forwarded before a merge that was never written
 ]
+
+OUTAGES_FAILED_ONCE = [8, 14]  # what had been accepted was decided anew, by a shard put back, as having expired
 
 
 def test_no_decision_is_lost_doubled_or_invented_whatever_dies() -> None:
@@ -43,6 +45,27 @@ def test_without_accidents_every_message_is_accepted_exactly_once() -> None:
 @pytest.mark.parametrize("seed", FAILED_ONCE)
 def test_what_failed_once_holds(seed: int) -> None:
     live(seed)
+
+
+def test_what_waits_through_an_outage_of_hours_comes_once_while_it_is_of_use_whatever_dies() -> None:
+    hits: Counter[str] = Counter()
+    for seed in range(40):
+        hits += outages.live(seed).accidents.hit
+    assert hits["worker"] > 300
+    assert hits["put_back"] > 100
+    assert hits["in_vain"] > 300
+    assert hits["expired"] > 20
+
+
+def test_without_accidents_every_message_of_an_outage_of_hours_is_accepted_once_or_expires() -> None:
+    for seed in range(10):
+        world = outages.live(seed, Accidents(0, 0, 0, 0))
+        assert set(world.courier.accepted.values()) <= {1}
+
+
+@pytest.mark.parametrize("seed", OUTAGES_FAILED_ONCE)
+def test_what_failed_in_an_outage_once_holds(seed: int) -> None:
+    outages.live(seed)
 
 
 def test_who_was_anonymous_is_told_what_she_would_have_been_told_as_known_whatever_dies() -> None:

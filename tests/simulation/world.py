@@ -1,7 +1,8 @@
 """A shop's minute, lived again and again with other accidents: seeded, deterministic, in memory.
 
 Real are the sources, the shard clock, the shards, the engine and the publisher.  In memory are the log and the stores.
-The courier is a model of the rules its real one is tested for: it drops what it has seen, tries once, tells.
+The courier is a model of the rules its real one is tested for: it drops what it has seen and does not call for what is
+stale, tries once, tells.
 What may happen at any step: the worker is killed (between two shards, with records on their way), a shard is put back
 to how it was before, a courier is killed between the provider's word and its own, partitions are read in any order.
 """
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -65,7 +66,7 @@ def seconds(n: float) -> timedelta:
 
 reminder = Template("reminder", cart_content)
 last_call = Template("last_call", cart_content)
-hello = Template("hello", greeting)
+hello = Template("hello", greeting, within=timedelta(hours=2))
 again = Template("again", greeting)
 
 reminders = Flow(
@@ -98,11 +99,26 @@ class Accidents:
     hit: Counter[str] = field(default_factory=Counter)
 
 
+class Outage(NamedTuple):
+    """Wall seconds between which the provider takes nothing; of the clock's steps, the longest is of `step` seconds."""
+
+    since: float
+    until: float
+    step: float
+
+
 class World:
     """One life.  `run` plays it to its end; then look at `decided`, `accepted` and the stores."""
 
-    def __init__(self, seed: int, accidents: Accidents | None = None, happens: Happens | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        accidents: Accidents | None = None,
+        happens: Happens | None = None,
+        outage: Outage | None = None,
+    ) -> None:
         self.chance = Random(seed)
+        self.outage = outage
         self.accidents = accidents or Accidents()
         self.wall = START / 1000
         self.log = MemoryLog(TOPICS)
@@ -119,9 +135,19 @@ class World:
             quiet = self._turn()
             if self._ending and quiet:
                 return
-            if step > STEPS_MAX // 2 or (not self._coming and self.wall > START / 1000 + LIFE_SECONDS + 4):
+            if step > STEPS_MAX // 2 or (not self._coming and self.wall > self._lasts_until):
                 self._come_to_an_end()
         raise AssertionError(f"not at rest after {STEPS_MAX} steps")
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the provider takes nothing now."""
+        return self.outage is not None and self.outage.since <= self.wall < self.outage.until
+
+    @property
+    def _lasts_until(self) -> float:
+        life = START / 1000 + LIFE_SECONDS + 4
+        return life if self.outage is None else max(life, self.outage.until)
 
     def decided(self) -> list[Decision]:
         """All decisions in the stores."""
@@ -135,7 +161,8 @@ class World:
 
     def _turn(self) -> bool:
         """One round of everything; whether nothing is left to do."""
-        self.wall += 5.0 if self._ending else self.chance.uniform(0.01, 0.25)
+        step = self.outage.step if self.outage is not None and self.is_down else 0.25
+        self.wall += 5.0 if self._ending else self.chance.uniform(0.01, step)
         self.reader.now = self.writer.now = self.wall
         while self._coming and self._coming[0][0] <= self.wall:
             at, topic, customer, body = self._coming.pop(0)
@@ -235,6 +262,8 @@ class Courier:
         self.accepted: Counter[str] = Counter()
         self.refused: set[str] = set()
         self.unknown: Counter[str] = Counter()  # accepted by the provider, and nobody heard
+        self.in_vain: Counter[str] = Counter()  # calls while the provider was down
+        self.accepted_at: dict[str, float] = {}  # wall seconds, the last time
         self._world = world
         self._committed = {tp: 0 for tp in world.log.records if tp.topic == "messages"}
         self._seen: set[tuple[str, int]] = set()
@@ -253,20 +282,24 @@ class Courier:
                 message = _message(record.value or b"")
                 key = message.message_id, message.attempt
                 if key not in self._seen:
-                    result = self._call(message.message_id, hurries=hurries)
+                    is_stale = world.wall * 1000 > message.fresh_until
+                    result = "deferred" if is_stale else self._call(message.message_id, hurries=hurries)
                     if not hurries and chance.random() < world.accidents.courier:
                         world.accidents.hit["courier"] += 1
                         if result == "accepted":
                             self.unknown[message.message_id] += 1
                         break  # killed before its word was in the log; it will call again
                     self._seen.add(key)
-                    self._tell(record.key or b"", message, result)
+                    self._tell(record.key or b"", message, result, "stale" if is_stale else "")
                 self._committed[tp] = record.offset + 1
 
     def _call(self, message_id: str, *, hurries: bool) -> Result:
         chance, trouble = self._world.chance, self._world.accidents.trouble
+        if self._world.is_down:
+            self.in_vain[message_id] += 1
+            return chance.choice(("deferred", "deferred", "unknown"))
         if hurries or chance.random() >= trouble:
-            self.accepted[message_id] += 1
+            self._accept(message_id)
             return "accepted"
         what = chance.choice(("deferred", "unknown", "refused"))
         if what == "refused":
@@ -274,18 +307,23 @@ class Courier:
             return "refused"
         if what == "unknown":
             if chance.random() < 0.5:
-                self.accepted[message_id] += 1
+                self._accept(message_id)
                 self.unknown[message_id] += 1
             return "unknown"
         return "deferred"
 
-    def _tell(self, key: bytes, message: Message, result: Result) -> None:
+    def _accept(self, message_id: str) -> None:
+        self.accepted[message_id] += 1
+        self.accepted_at[message_id] = self._world.wall
+
+    def _tell(self, key: bytes, message: Message, result: Result, detail: str) -> None:
         delivery = Delivery(
             message_id=message.message_id,
             at=format_instant(round(self._world.wall * 1000)),
             attempt=message.attempt,
             provider="model",
             result=result,
+            detail=detail,
         )
         self._world.log.append("deliveries", key, _delivery(delivery), self._world.wall)
 

@@ -38,15 +38,21 @@ class Damage:
 
     path: Path
     what: str
-    before: bytes | None  # None: there was no file
-    after: bytes | None
+    before: bytes
+    after: bytes | None  # None: it is gone
 
     def undo(self) -> None:
-        """Put back what was there, in place, as a backup of this file alone would."""
-        if self.before is None:
-            self.path.unlink(missing_ok=True)
-        else:
-            self.path.write_bytes(self.before)
+        """Put back what was there, in place, where it was neither mended nor missed; what was appended since stays."""
+        if not self.path.exists():
+            if "topics" in self.path.parts and self.path.suffix == ".log":
+                self.path.write_bytes(self.before)
+            return
+        if self.after is None:
+            return
+        now = self.path.read_bytes()
+        if now == self.after or (len(self.after) == len(self.before) and now.startswith(self.after)):
+            with self.path.open("r+b") as opened:
+                opened.write(self.before)
 
 
 def harm(trial: Trial, path: Path) -> Damage:
@@ -112,6 +118,7 @@ def _see(trial: Trial, damage: Damage) -> None:
                 refused = str(error)  # no worker has looked there: a command that reads everything does
             else:
                 trial.notes[_repaired(damage)] += 1
+                damage.undo()  # or the next trial would have two
                 trial.is_judged = True
                 return
     told = _told(trial, damage, [refused, *map(str, deployment.said_since(place))])
