@@ -27,6 +27,7 @@ from benchmarks.proof.registry import Fault
 from benchmarks.proof.results import Results
 from benchmarks.proof.stage import NotHere, stage
 from benchmarks.proof.verdict import Verdict
+from state.records import LogError
 
 KILLS = "kills"
 OUTAGE = "smtp-outage"  # it takes a deployment of its own, and more than a minute
@@ -152,7 +153,7 @@ def _try_on(asked: argparse.Namespace, name: str, faults: list[Fault], results: 
                 again = f"--faults {fault.name} --seed {asked.seed} --since {seed % SEEDS} --times 1"
                 try:
                     trial = on.try_once(fault, seed)
-                except (Failed, OSError) as error:
+                except (Failed, LogError, OSError) as error:
                     verdict = Verdict()
                     verdict.hold("the trial could be made", [error])
                     results.add(fault.name, verdict, kills=0, seconds=time.monotonic() - at, notes={}, again=again)

@@ -95,6 +95,11 @@ class Stage:
             raise Failed(f"stage {self.name}: nobody can set its clock")
         self.harm.ahead += milliseconds / 1000
 
+    def read_on(self) -> None:
+        """Take in what the log has by now."""
+        self.decisions.read()
+        self.deliveries.read()
+
     def begin_anew(self) -> None:
         """The log was put back: what was read of it holds no longer."""
         self.decisions.begin_anew()

@@ -66,6 +66,7 @@ def step_the_clock(trial: Trial) -> None:
 def change_to_summer_time(trial: Trial) -> None:
     """Or back: the load is on while the clocks on the wall are changed."""
     trial.stop_load()
+    trial.stage.read_on()  # months later retention may take it
     harm_of(trial).ahead += _seconds_to_change(trial.stage.now()) - 3.0
     trial.begin_anew()
     trial.pause(5.0, 7.0)
