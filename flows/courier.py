@@ -34,7 +34,7 @@ async def work(settings: Settings, courier: int, couriers: int) -> None:
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     secret = load_or_make(settings.secret_file, settings.data_dir)
-    reader, writer = doors.open_reader(settings, "impuls-couriers"), doors.open_writer(settings)
+    reader, writer = doors.open_reader(settings, doors.COURIERS), doors.open_writer(settings)
     mine = [partition for partition in reader.partitions(MESSAGES) if partition % couriers == courier]
     catalog = load(settings.flows)
     providers = providers_of(settings, Templates.load(catalog.templates), Tokens(secret))

@@ -27,6 +27,7 @@ from flows import worker_doors as doors
 from flows.catalog import load
 from flows.published_models import FOLDER as MODELS
 from flows.supervisor_health import Health
+from flows.supervisor_retention import unread
 from flows.supervisor_start import Plan, await_topics, plan
 from flows.worker_place import Place, free_addresses, lowest_told, place_file
 from flows.worker_process import fact_of, settings_for
@@ -203,11 +204,12 @@ class Supervisor:
                 self._retain()
 
     def _retain(self) -> None:
-        if self._settings.source != "log":
+        if self._settings.source != "log" or "worker" not in self._parts:
             return
         try:
-            embedded.apply_retention(self._settings.data_dir / "log", time.time())
-        except OSError as error:  # a full disk does not even take the file that would be begun; later, then
+            kept = unread(self._settings, self._workers)
+            embedded.apply_retention(self._settings.data_dir / "log", time.time(), kept)
+        except (LogError, OSError) as error:  # a full disk does not even take the file that would be begun; later, then
             log.warning("retention put off", extra={"fact": str(error)})
 
     def _mind(self, group: Group, now: float) -> None:

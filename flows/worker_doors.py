@@ -20,6 +20,8 @@ OUTPUT_RETENTION_DAYS = {
     "recommendations": 90,
 }
 RESULTS = ("deliveries", "internal")
+MESSAGES = "messages"
+COURIERS = "impuls-couriers"  # the consumer group of all couriers
 
 
 def output_topics(settings: Settings) -> list[TopicSpec]:

@@ -89,6 +89,19 @@ def test_old_segments_are_deleted_and_young_ones_kept(tmp_path: Path) -> None:
     assert partition.values(second) == VIEWS[second:]
 
 
+def test_what_somebody_has_yet_to_read_may_be_as_old_as_it_likes(tmp_path: Path) -> None:
+    partition = views(tmp_path)
+    grow_old(partition, days=8)
+    third = segments(partition.folder)[2]
+    assert apply_retention(tmp_path, time.time(), {TP: 0}) == 0
+    assert apply_retention(tmp_path, time.time(), {TP: third - 1}) == 1, "of the second one record is unread"
+    assert apply_retention(tmp_path, time.time(), {TP: third}) == 1
+    assert partition.values(third) == VIEWS[third:]
+    create_topics(tmp_path, [TopicSpec(TP.topic, 1, 7, 1)])
+    assert apply_retention(tmp_path, time.time(), {TP: 0}) > 1, "too much is too much"
+    assert len(partition.files()) == 1
+
+
 def test_a_topic_that_went_quiet_is_emptied_and_goes_on_where_it_was(tmp_path: Path) -> None:
     partition = views(tmp_path)
     with closing(Cursor(tmp_path, TP, len(VIEWS))) as cursor:
