@@ -19,10 +19,13 @@ class Fault:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. `faults` has all that is wrong with it, unknown names first."""
+    """The configuration cannot be used. `faults` has all that is wrong with it, unknown names first.
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(faults)
+    `flows` is the module of flows that it names, where that is not at fault, so that the flows can be looked at too.
+    """
+
+    def __init__(self, faults: Iterable[Fault], flows: str | None = None) -> None:
+        self.faults, self.flows = tuple(faults), flows
         super().__init__("\n".join(map(str, self.faults)))
 
 

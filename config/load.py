@@ -39,7 +39,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
             place = given.places.get(clash.settings[0], clash.settings[0])
             given.faults.append(Fault(place, clash.fact, clash.way_out))
     if given.faults:
-        raise ConfigError(given.faults)
+        raise ConfigError(given.faults, None if "flows" in at_fault else settings.flows)
     return settings
 
 

@@ -30,7 +30,7 @@ from operators.files import FileSource
 from operators.host import Stop
 from operators.shard import Shard, Surroundings
 from operators.sources import Router
-from state import dead_letters, decisions, passing
+from state import dead_letters, decisions, identity, passing
 from state.decode import Decoder
 from state.ids import Ids
 from state.secret import load_or_make
@@ -72,9 +72,10 @@ class Played:
     dead_letters: int
 
 
-def secret_for(settings: Settings, *, configured: bool) -> bytes:
-    """The deployment's secret where there is a configuration, else a constant one."""
-    return load_or_make(settings.secret_file, settings.data_dir) if configured else CONSTANT_SECRET
+def secret_for(settings: Settings) -> bytes:
+    """The deployment's secret where there is one, else a constant one: none is made for a replay."""
+    there = settings.secret_file.exists() or identity.secret_of(settings.data_dir)
+    return load_or_make(settings.secret_file, settings.data_dir) if there else CONSTANT_SECRET
 
 
 def replay(plan: Replay, progress: Callable[[int], None] | None = None) -> Played:

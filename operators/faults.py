@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class FlowError(ValueError):
     """A flow definition that could never run as written; names the place, the fact and the way out."""
+
+
+class Noted:
+    """Several checks, of which each may raise: what they all found is raised at once."""
+
+    def __init__(self) -> None:
+        self._faults: list[str] = []
+
+    @contextmanager
+    def check(self) -> Iterator[None]:
+        try:
+            yield
+        except FlowError as error:
+            self._faults.append(str(error))
+
+    def end(self) -> None:
+        """Raises `FlowError` with a line for each fault."""
+        if self._faults:
+            raise FlowError("\n".join(self._faults))
 
 
 def expect(place: str, value: object, kind: type | tuple[type, ...], way_out: str) -> None:

@@ -196,12 +196,13 @@ def check_flows(flows: Sequence[Flow[Any]]) -> None:
     for number, each in enumerate(flows):
         if not isinstance(each, Flow):
             raise FlowError(f"FLOWS[{number}] is {shown(each)}. It takes flows, and canary(…) or shadow(…) of them.")
-    for fault in faults((flow.name, flow.trial) for flow in flows):
-        raise FlowError(fault)
+    found = list(faults((flow.name, flow.trial) for flow in flows))
     groups: dict[str, Group] = {}
     for flow in flows:
         if flow.group is not None and groups.setdefault(flow.group.name, flow.group) != flow.group:
-            raise FlowError(
+            found.append(
                 f'{flow.name}.group: there already is another group "{flow.group.name}". '
                 "Write it once, as a value that each of its flows names."
             )
+    if found:
+        raise FlowError("\n".join(found))

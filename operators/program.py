@@ -11,7 +11,7 @@ from typing import Any
 
 from operators.bandits.schedule import Schedule
 from operators.experiments import shares
-from operators.faults import FlowError
+from operators.faults import FlowError, Noted
 from operators.flow import Flow, check_flows
 from operators.propensity.forecasts import Forecasts
 from operators.propensity.window import habits
@@ -55,12 +55,19 @@ class Program:
     ) -> None:
         check_flows(flows)
         check_windows(windows)
-        _check_foretold(flows, windows)
-        _check_windows_read(flows, windows)
+        noted = Noted()
+        for flow in flows:
+            for check in (_check_foretold, _check_windows_read):
+                with noted.check():
+                    check(flow, windows)
         self.forecasts = forecasts
         self.schedule = schedule if schedule is not None else Schedule()
         self.canaries = {flow.name: flow for flow in flows if flow.trial and flow.trial.mode == "canary"}
-        running = [self._running(flow) for flow in flows if flow.name not in self.canaries or flow.trial is None]
+        running: list[Flow[Any]] = []
+        for flow in flows:
+            if flow.name not in self.canaries or flow.trial is None:
+                with noted.check():
+                    running.append(self._running(flow))
         # One that is asked first wins where two want the same customer at once.
         self.flows = tuple(sorted(running, key=_rank))
         self.all = tuple(sorted([*running, *self.canaries.values()], key=_rank))
@@ -76,17 +83,11 @@ class Program:
         for flow in flows:
             mine = list(templates(flow.steps))
             for template in mine:
-                if self.templates.setdefault(template.name, template) != template:
-                    raise FlowError(
-                        f'{flow.name}: there already is another template "{template.name}". '
-                        "Messages are found by the name of their template, so each needs its own."
-                    )
+                with noted.check():
+                    self._name(flow, template)
             for step in experiments(flow.steps) if flow.trial is None else ():
-                if tests.setdefault(step.name, _drawn_by(step)) != _drawn_by(step):
-                    raise FlowError(
-                        f'{flow.name}: experiment "{step.name}" has other arms or shares elsewhere. Whoever has an arm '
-                        "of an experiment keeps it wherever she meets it; give this one a name of its own."
-                    )
+                with noted.check():
+                    _check_drawn_alike(flow, step, tests)
             made = version(flow, [(texts or {}).get(each.name, b"") for each in mine])
             if flow.trial is None:
                 self.versions[flow.name] = made
@@ -94,6 +95,7 @@ class Program:
                 self.canary_versions[flow.name] = made
             else:
                 self.versions[shadow_name(flow.name)] = made
+        noted.end()
 
     def listening(self, kind: type[Event]) -> tuple[Flow[Any], ...]:
         """The flows that an event of this kind can move, the highest priority first."""
@@ -102,6 +104,13 @@ class Program:
             found = tuple(flow for flow in self.flows if any(issubclass(kind, each) for each in self._listens(flow)))
             self._listening[kind] = found
         return found
+
+    def _name(self, flow: Flow[Any], template: Template_) -> None:
+        if self.templates.setdefault(template.name, template) != template:
+            raise FlowError(
+                f'{flow.name}: there already is another template "{template.name}". '
+                "Messages are found by the name of their template, so each needs its own."
+            )
 
     def _listens(self, flow: Flow[Any]) -> set[type[Event]]:
         canary = self.canaries.get(flow.name)
@@ -129,25 +138,31 @@ class Program:
         return replace(flow, renamed={**back, **flow.renamed}) if back else flow
 
 
-def _check_windows_read(flows: Iterable[Flow[Any]], windows: Sequence[Window]) -> None:
-    for flow in flows:
-        for function, window in unkept(flow, windows):
-            raise FlowError(
-                f'{flow.name}: {function} reads the window "{window.name}", which nobody keeps. Put it into WINDOWS; '
-                "in a test: simulate(…, windows=[…])."
-            )
+def _check_drawn_alike(flow: Flow[Any], step: Experiment[Any], tests: dict[str, object]) -> None:
+    if tests.setdefault(step.name, _drawn_by(step)) != _drawn_by(step):
+        raise FlowError(
+            f'{flow.name}: experiment "{step.name}" has other arms or shares elsewhere. Whoever has an arm '
+            "of an experiment keeps it wherever she meets it; give this one a name of its own."
+        )
 
 
-def _check_foretold(flows: Iterable[Flow[Any]], windows: Sequence[Window]) -> None:
+def _check_windows_read(flow: Flow[Any], windows: Sequence[Window]) -> None:
+    for function, window in unkept(flow, windows):
+        raise FlowError(
+            f'{flow.name}: {function} reads the window "{window.name}", which nobody keeps. Put it into WINDOWS; '
+            "in a test: simulate(…, windows=[…])."
+        )
+
+
+def _check_foretold(flow: Flow[Any], windows: Sequence[Window]) -> None:
     if habits in windows:
         return
-    for flow in flows:
-        for step in every(flow.steps):
-            for asks in _foretold(step):
-                raise FlowError(
-                    f"{flow.name}: {named(asks, 'when')} asks about habits that nobody keeps. Put `habits` of "
-                    "operators.propensity.window into WINDOWS."
-                )
+    for step in every(flow.steps):
+        for asks in _foretold(step):
+            raise FlowError(
+                f"{flow.name}: {named(asks, 'when')} asks about habits that nobody keeps. Put `habits` of "
+                "operators.propensity.window into WINDOWS."
+            )
 
 
 def _foretold(step: Step[Any]) -> Iterator[Callable[..., object]]:

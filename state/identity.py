@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from state.files import sync_folder, write_once, write_whole
-from state.store_errors import StoreBusy, StoreRefused
+from state.store_errors import StoreBusy, StoreMismatch, StoreRefused
 
 FORMAT = 1
 
@@ -38,9 +38,15 @@ def identify(data_dir: Path, shards: int) -> Identity:
             )
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_once(path, json.dumps({"id": uuid.uuid4().hex, "shards": shards, "format": FORMAT}))
+    return known(data_dir, shards)
+
+
+def known(data_dir: Path, shards: int) -> Identity:
+    """The identity of a data folder that has one.  Raises `StoreRefused`, `StoreMismatch` for another number."""
+    path = file(data_dir)
     found = read(path)
     if found.shards != shards:
-        raise StoreRefused(
+        raise StoreMismatch(
             f"{path}: the folder was made with {found.shards} shards, the configuration says {shards}. The number "
             f"is fixed when the folder is made: write shards = {found.shards}, or name another data_dir."
         )

@@ -11,6 +11,10 @@ class StoreRefused(StoreError):
     """What is on disk is not what this configuration or this version may work on."""
 
 
+class StoreMismatch(StoreRefused):
+    """The configuration says otherwise than what the data folder was made with."""
+
+
 class StoreDamaged(StoreError):
     """Bytes on disk are not as they were written."""
 

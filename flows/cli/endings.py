@@ -8,9 +8,9 @@ from flows.imports import ImportFault
 from flows.supervisor_edits import ParkedNowhere
 from operators.shard import SourceGap
 from state.records import LogError
-from state.store_errors import StoreError
+from state.store_errors import StoreError, StoreMismatch
 
-_CALLERS = (ConfigError, CatalogError, ImportFault, ParkedNowhere)
+_CALLERS = (ConfigError, CatalogError, ImportFault, ParkedNowhere, StoreMismatch)
 _FAILED = (StoreError, LogError, SourceGap, OSError)
 
 

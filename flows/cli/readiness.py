@@ -17,16 +17,8 @@ from operators.program import templates as templates_of
 
 def what_is_missing(settings: Settings, catalog: Catalog) -> list[str]:
     """Each fault with its place, the fact and the way out."""
-    try:
-        found = Templates.load(catalog.templates)
-    except TemplateFaults as error:
-        return [str(fault) for fault in error.faults]
-    needed = {t.name: (flow.name, t) for flow in catalog.program.all for t in templates_of(flow.steps)}
-    faults = [
-        fault
-        for _, (flow, template) in sorted(needed.items())
-        for fault in _words_missing(found, catalog, flow, template)
-    ]
+    needed = _needed(catalog)
+    faults = words_missing(catalog)
     faults += _capped_nothing(settings, catalog)
     if settings.send.mode != "mute":
         sends: dict[str, tuple[str, str]] = {t.channel: (flow, t.name) for flow, t in reversed(needed.values())}
@@ -35,6 +27,24 @@ def what_is_missing(settings: Settings, catalog: Catalog) -> list[str]:
         faults += _service_account(settings)
         faults += _nobody_recommends(settings, needed.values())
     return faults
+
+
+def words_missing(catalog: Catalog) -> list[str]:
+    """What is wrong with the templates' files, whatever the settings."""
+    try:
+        found = Templates.load(catalog.templates)
+    except TemplateFaults as error:
+        return [str(fault) for fault in error.faults]
+    return [
+        fault
+        for _, (flow, template) in sorted(_needed(catalog).items())
+        for fault in _words_missing(found, catalog, flow, template)
+    ]
+
+
+def _needed(catalog: Catalog) -> dict[str, tuple[str, Template[Any]]]:
+    """Each message by its name, with a flow that sends it."""
+    return {t.name: (flow.name, t) for flow in catalog.program.all for t in templates_of(flow.steps)}
 
 
 def _capped_nothing(settings: Settings, catalog: Catalog) -> Iterator[str]:

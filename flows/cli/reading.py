@@ -24,6 +24,7 @@ from operators.counts import parked_in
 from operators.tallies import Counts, tallied_in, together
 from state import customer as customers
 from state import decisions as decided
+from state import identity
 from state.decisions import Decision
 from state.ids import shard_of
 from state.instants import format_instant
@@ -32,12 +33,16 @@ from state.store_reading import ShardReading
 
 
 def existing(config: Config) -> Settings:
-    """The settings of a deployment that has run; where there is none, looking at it makes nothing."""
+    """The settings of a deployment that has run; where there is none, looking at it makes nothing.
+
+    Raises `StoreRefused`, `StoreMismatch` where they are not those it was made with.
+    """
     settings = settings_of(config)
     if not (settings.data_dir / "identity.json").exists():
         raise fail(
             f"{settings.data_dir}: no worker has run here yet. Start one with `impuls run`, or name another data_dir."
         )
+    identity.known(settings.data_dir, settings.shards)
     return settings
 
 
@@ -245,11 +250,11 @@ def status(config: Config = None, as_json: Json = False) -> None:
         "processes": {name: {"pid": beat.get("pid"), "ready": beat.get("ready")} for name, beat in running.items()},
         "shards": settings.shards,
         "lag": {name: count for name, count in sorted(lag.items()) if count},
-        "lag_total": sum(lag.values()),
+        "lag_total": sum(lag.values()) if workers else None,
         "clock": format_instant(min(clocks)) if clocks else None,
         "parked": {place: count for place, count in sorted(parked.items()) if count},
-        "timers": sum(beat.get("timers", 0) for beat in workers),
-        "outbox": sum(beat.get("outbox", 0) for beat in workers),
+        "timers": sum(beat.get("timers", 0) for beat in workers) if workers else None,
+        "outbox": sum(beat.get("outbox", 0) for beat in workers) if workers else None,
         "last_fetch_age_seconds": max((beat.get("last_fetch_age_seconds", 0.0) for beat in workers), default=None),
         "stopped_flows": sorted({name for beat in workers for name in beat.get("stopped_flows", [])}),
         "experiments": balance.judged(told),

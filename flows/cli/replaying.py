@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -44,13 +43,12 @@ def replay(
         ahead = 0 if play_out.strip() in ("0", "0d") else duration_ms(play_out)
     except Unfit as error:
         raise typer.BadParameter(f"{play_out}, {error}", param_hint="--play-out") from None
-    configured = config is not None or Path("impuls.toml").is_file() or "IMPULS_CONFIG" in os.environ
     load_catalog(settings.flows, models)
     plan = Replay(
         files=tuple(files),
         out=out,
         settings=settings,
-        secret=secret_for(settings, configured=configured),
+        secret=secret_for(settings),
         play_out=ahead,
         workers=workers,
         batch_size=batch_size,

@@ -12,10 +12,12 @@ from config import ConfigError, Settings, load, show
 from flows.catalog import Catalog, CatalogError
 from flows.catalog import load as load_catalog
 from flows.cli.options import Config, settings_of
-from flows.cli.readiness import text_lengths, what_is_missing
+from flows.cli.readiness import text_lengths, what_is_missing, words_missing
 from flows.cli.resting import parked
 from flows.supervisor import PARTS, Part, Supervisor
 from flows.supervisor_edits import ParkedNowhere, forms, left_behind
+from state import identity
+from state.store_errors import StoreRefused
 
 
 def check(
@@ -27,18 +29,23 @@ def check(
     """Read configuration, flows and templates, and report all that is wrong with them."""
     faults: list[str] = []
     settings, notes = None, list[str]()
+    flows: str | None = None
     try:
         settings = load(config, os.environ)
+        flows = settings.flows
     except ConfigError as error:
         faults += [str(fault) for fault in error.faults]
-    if settings is not None:
+        flows = error.flows
+    if flows is not None:
         try:
-            catalog = load_catalog(settings.flows)
-            faults += what_is_missing(settings, catalog)
-            faults += behind(settings, catalog)
-            notes = text_lengths(settings, catalog) if not faults else notes
+            catalog = load_catalog(flows)
+            faults += words_missing(catalog) if settings is None else what_is_missing(settings, catalog)
+            if settings is not None:
+                faults += misplaced(settings) or behind(settings, catalog)
+                notes = text_lengths(settings, catalog) if not faults else notes
         except CatalogError as error:
-            faults.append(str(error))
+            faults += str(error).splitlines()
+            faults += misplaced(settings) if settings is not None else []
     if faults:
         print("\n".join(faults), file=sys.stderr)
         count = len(faults)
@@ -48,9 +55,22 @@ def check(
     print(show(settings) if show_settings else "\n".join([*notes, "Configuration and flows are fine."]))
 
 
+def misplaced(settings: Settings) -> list[str]:
+    """Whether the data folder is none, or one that was made with other settings."""
+    if settings.data_dir.exists() and not settings.data_dir.is_dir():
+        return [f"data_dir: {settings.data_dir} is a file. Name a folder; where there is none it is made."]
+    if not identity.file(settings.data_dir).exists():
+        return []
+    try:
+        identity.known(settings.data_dir, settings.shards)
+    except StoreRefused as error:
+        return [str(error)]
+    return []
+
+
 def behind(settings: Settings, catalog: Catalog) -> list[str]:
     """Whom a start with these flows would leave behind, where a deployment has run: it would refuse."""
-    if not (settings.data_dir / "identity.json").exists():
+    if not identity.file(settings.data_dir).exists():
         return []
     try:
         return left_behind(catalog.program, parked(settings), forms(settings.data_dir))
@@ -70,7 +90,7 @@ def run(
     from flows.json_log import log_json
 
     settings = settings_of(config)
-    faults = what_is_missing(settings, load_catalog(settings.flows))
+    faults = what_is_missing(settings, load_catalog(settings.flows)) + misplaced(settings)
     if faults:
         print("\n".join(faults), file=sys.stderr)
         raise typer.Exit(2)

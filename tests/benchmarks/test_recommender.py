@@ -49,6 +49,18 @@ def test_what_can_be_known_is_found(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert {"hr20", "mrr20", "new_hr20", "learn_us", "recommend_p99_us"} <= {*scores}
 
 
+def test_without_a_file_the_data_set_is_taken_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("IMPULS_DATA", str(tmp_path))
+    with pytest.raises(SystemExit):
+        command.main([""])
+    assert "DATA=clicks.csv.gz" in capsys.readouterr().err
+    with gzip.open(tmp_path / "retailrocket_events.csv.gz", "wt") as out:
+        out.write("timestamp,visitorid,event,itemid\n1000,a,view,p1\n2000,a,view,p2\n")
+    assert result(capsys, "", "--baselines", "none")["clicks"] == 2
+
+
 def test_in_a_stream_nothing_is_known_before_it_happened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path / "two.csv", "ts,session,item", "1,a,x", "2,a,y", "3,b,x", "4,b,y")
     found = result(capsys, str(path), "--protocol", "stream", "--baselines", "none")

@@ -131,6 +131,15 @@ def test_a_flow_is_stopped_and_started_while_the_worker_runs(shop: Deployment) -
     assert until(lambda: shop.status()["stopped_flows"] == [])
 
 
+@pytest.mark.parametrize("command", [["check"], ["status"], ["decisions"], ["customer", "anna"], ["run"]])
+def test_another_number_of_shards_than_the_folder_was_made_with_is_refused(
+    shop: Deployment, command: list[str]
+) -> None:
+    ended = impuls(*command, "--config", shop.config, IMPULS_SHARDS="2")
+    assert (ended.code, ended.out) == (2, "")
+    assert "the folder was made with 8 shards, the configuration says 2" in ended.err
+
+
 def test_a_second_deployment_on_the_same_folder_refuses(shop: Deployment) -> None:
     ended = shop.impuls("run", "--only", "worker")
     assert ended.code == 1
@@ -157,6 +166,31 @@ def test_check_lists_every_fault_of_a_configuration_at_once(tmp_path: Path) -> N
     assert len(lines) == 6
     assert lines[-1] == "5 faults."
     assert all(str(path) in line for line in lines[:-1])
+
+
+def test_check_looks_at_the_flows_whatever_is_wrong_with_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "broken_flows.py").write_text(
+        "from datetime import timedelta\n"
+        "from operators.flow import Flow, Template, on, send\n"
+        "from state.events import CartViewed\n"
+        "def nothing(event, customer): return {}\n"
+        "def flow(name, hours):\n"
+        "    words = Template('words', nothing, within=timedelta(hours=hours))\n"
+        "    return Flow(name, enter=on(CartViewed), steps=[send(words)])\n"
+        "FLOWS = [flow('one', 1), flow('two', 2), flow('three', 3)]\n"
+    )
+    ended = impuls("check", path=tmp_path, IMPULS_FLOWS="broken_flows", IMPULS_CURRENCY="pln")
+    assert ended.code == 2
+    first = [line.split()[0] for line in ended.err.splitlines()]
+    assert first == ["IMPULS_CURRENCY", "two:", "three:", "3"]
+
+
+def test_a_data_folder_that_is_a_file_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    for command in ("check", "run"):
+        ended = impuls(command, IMPULS_DATA_DIR=str(tmp_path / "data"))
+        assert ended.code == 2
+        assert "is a file. Name a folder" in ended.err
 
 
 def test_caps_on_what_no_flow_has_are_faults_since_they_would_protect_nobody(tmp_path: Path) -> None:

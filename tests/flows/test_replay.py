@@ -21,7 +21,7 @@ import pytest
 
 from config import load
 from flows import FLOWS
-from flows.cli_replay import CONSTANT_SECRET, Replay, replay
+from flows.cli_replay import CONSTANT_SECRET, Replay, replay, secret_for
 from flows.demo_shop import Shop
 from state.instants import format_instant, parse_instant
 from tests.flows.commands import ROOT, impuls
@@ -169,6 +169,14 @@ def test_the_beginning_of_a_real_shop_event_by_event_is_decided_alike(retailrock
     assert played(cut, tmp_path / "single", "--batch-size", "1") == whole_batches
     assert played(cut, tmp_path / "shared", "--batch-size", "1", "--workers", "2") == whole_batches
     assert sorted(decided(tmp_path / "whole" / "decisions.jsonl")) == expected(read(cut), 30 * DAY)
+
+
+def test_a_replay_takes_the_secret_there_is_and_makes_none(tmp_path: Path) -> None:
+    settings = load(None, {"IMPULS_DATA_DIR": str(tmp_path / "data"), "IMPULS_SECRET_FILE": str(tmp_path / "secret")})
+    assert secret_for(settings) == CONSTANT_SECRET
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "secret").write_text("x" * 32)
+    assert secret_for(settings) == b"x" * 32
 
 
 def test_a_file_that_ends_too_soon_is_named_and_replaces_nothing(tmp_path: Path) -> None:
