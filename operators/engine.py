@@ -199,12 +199,13 @@ class Engine:
                 else:
                     self._look_again(turn, first)
 
-    def on_wall(self, customer: Customer, wall: int, effects: Effects, started: int = 0) -> None:
-        """Retries that are due, in order of time, and messages whose result nobody told since this worker started."""
+    def on_wall(self, customer: Customer, wall: int, until: int, effects: Effects, started: int = 0) -> None:
+        """Retries that are due by `until`, in order of time, and messages whose result nobody told since this worker
+        started."""
         if aliasing.is_received(customer):
             return
         turn = Turn(customer, wall, effects, Cause("", 0, 0))
-        due = [p for p in customer.pending if p.clock == WALL_CLOCK and p.due <= wall and not p.set_aside]
+        due = [p for p in customer.pending if p.clock == WALL_CLOCK and p.due <= until and not p.set_aside]
         for pending in sorted(due, key=lambda each: each.due):
             if pending.awaiting:
                 never_told(turn, pending, started)

@@ -268,7 +268,7 @@ class Rerun:
 
     def _wake_wall(self, due: int) -> bool:
         before = self._snapshot()
-        self.engine.on_wall(self.customer, due, self.effects)
+        self.engine.on_wall(self.customer, due, due, self.effects)
         self._note_failures(before)
         agreed = self._agreement(before)
         if agreed in ("later", "missing") or (agreed == "nothing" and self._store_still_waits(due)):

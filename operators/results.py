@@ -30,9 +30,10 @@ def settle(sending: Sending, ids: Ids, turn: Turn, delivery: Delivery, *, at_mos
         return
     if delivery.result == "started":
         return
+    if delivery.attempt > pending.attempt:
+        _keep_early(customer, delivery)  # of an attempt that a shard put back has yet to repeat
+        return
     if delivery.result != "accepted" and (not pending.awaiting or delivery.attempt != pending.attempt):
-        if delivery.attempt > pending.attempt:
-            _keep_early(customer, delivery)  # of an attempt that a shard put back has yet to repeat
         return
     customer.pending = [each for each in customer.pending if each is not pending]
     match delivery.result:

@@ -16,7 +16,7 @@ from operators.breaker import Breaker
 from operators.caps import Caps
 from operators.effects import Effects
 from operators.experiments import Choice, choice
-from operators.guards import Ask, Rules, Verdict, judge
+from operators.guards import Ask, Rules, Verdict, judge, quiet_until
 from operators.local_time import next_minute_of_day
 from operators.program import Program
 from operators.recommender.histories import history_of
@@ -88,6 +88,7 @@ class Sending:
             # Edited while the message was put off: it is no more, and the customer goes on without it.
             self.decide(turn, pending, moment, "skip", "flow_stopped" if flow is None else "no_content")
             return pending.message_id
+        was_sent = _was_sent(turn.customer, pending)
         ask = Ask(
             rules=self._rules,
             ids=self._ids,
@@ -98,7 +99,7 @@ class Sending:
             stopped=self._breaker.stopped,
             at=pending.at,
             moment=moment,
-            latest=turn.wall if self._live and not _was_sent(turn.customer, pending) else moment,
+            latest=turn.wall if self._live and not was_sent else moment,
             won=turn.won,
             target=_target(template, turn.customer, pending) if template.channel == "webhook" else "",
             limits=self._caps.limits(flow, template.name),
@@ -106,7 +107,9 @@ class Sending:
             entered_at=pending.entered_at,
             holdout_percent=flow.holdout_percent,
         )
-        verdict = self._judge(ask) or _exhausted(pending)
+        verdict = self._judge(ask) or (None if self._live else _exhausted(pending))
+        if verdict is not None and verdict.outcome == "skip" and was_sent:
+            verdict = None  # what stands against it came since, or was not known yet
         if verdict is not None:
             if pending.otherwise and verdict.reason in OUT_OF_REACH:
                 other = self.replace(turn, pending, moment, verdict.reason)
@@ -225,6 +228,9 @@ class Sending:
         """Look again, as `look` does, at a message whose deferral or retry was due."""
         turn.cause = timer_cause(pending.wait, pending.due)
         moment = pending.due if pending.clock == EVENT_CLOCK or self._live else pending.at
+        if pending.clock == WALL_CLOCK and self._live:
+            # What was sent meanwhile counts, also where the retry was due before that.
+            moment = max([moment, *(each.at for each in turn.customer.sent)])
         return self.look(turn, pending, moment)
 
     def _hand_on(self, turn: Turn, pending: Pending, template: Template[Any], ask: Ask, content: bytes) -> None:
@@ -271,6 +277,8 @@ class Sending:
         rules = self._rules
         if not self._live or rules.quiet_from is None or ask.template.kind != "marketing":
             return wall + FRESH_MS
+        if quiet_until(rules, wall, ask.time_zone) is not None:
+            return wall - 1  # decided before the quiet hours, handed on in them: it is looked at again
         return min(wall + FRESH_MS, _next_quiet(wall // 60_000, rules.quiet_from, ask.time_zone))
 
 

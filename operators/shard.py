@@ -103,8 +103,10 @@ class Shard:
             else:
                 self.crossing.round = each.round
         # Not before the results of couriers are known: a shard put back must not give up what was long accepted.
-        if self._wall >= self._timers.wall_due and self.clock.settled:
-            self._timers.wake_by_wall(self._wall)
+        # Nor before the events until then: she may have withdrawn her consent while nobody looked.
+        until = self._wall if self.around.clock == "replay" else min(self._wall, self.clock.now or 0)
+        if until >= self._timers.wall_due and self.clock.settled:
+            self._timers.wake_by_wall(self._wall, until)
         self.write()
         if self._early is None:
             self.fanout.go_on(self._wall, wait=any(isinstance(each, SubBatch) for each in inputs))

@@ -67,10 +67,10 @@ class Timers:
         self._stored_due = shard.store.first_due(EVENT_CLOCK, clock)
         return True
 
-    def wake_by_wall(self, wall: int) -> None:
-        """Those whose retries are due, and whose results nobody told."""
+    def wake_by_wall(self, wall: int, until: int) -> None:
+        """Those whose retries are due by `until`, and whose results nobody told."""
         shard = self._shard
-        rows = shard.store.due(WALL_CLOCK, wall + 1, DUE_MAX)
+        rows = shard.store.due(WALL_CLOCK, until + 1, DUE_MAX)
         for due, chash in rows:
             entry = shard.residents.entry(chash)
             if not entry.customer.id:
@@ -78,11 +78,11 @@ class Timers:
                 continue
             shard.fanout.reach(chash, entry)
             effects = Effects()
-            shard.around.engine.on_wall(entry.customer, wall, effects, shard.around.started_ms)
+            shard.around.engine.on_wall(entry.customer, wall, until, effects, shard.around.started_ms)
             shard.residents.dirty[chash] = entry
             shard.follow(chash, entry, effects, None)
         if len(rows) < DUE_MAX:
-            self.wall_due = min(shard.store.first_due(WALL_CLOCK, wall + 1), shard.residents.soonest_wall())
+            self.wall_due = min(shard.store.first_due(WALL_CLOCK, until + 1), shard.residents.soonest_wall())
 
     def _clear(self, clock: int, due: int, chash: bytes) -> None:
         """The timer of somebody who is no longer there."""

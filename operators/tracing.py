@@ -136,12 +136,12 @@ class TracingEngine(Engine):
         )
         super().on_delivery(customer, delivery, wall, effects, cause)
 
-    def on_wall(self, customer: Customer, wall: int, effects: Effects, started: int = 0) -> None:
+    def on_wall(self, customer: Customer, wall: int, until: int, effects: Effects, started: int = 0) -> None:
         for pending in customer.pending:
-            if pending.awaiting and pending.clock == WALL_CLOCK and started <= pending.due <= wall:
+            if pending.awaiting and pending.clock == WALL_CLOCK and started <= pending.due <= until:
                 self.trace.at = pending.due if self._live else self.trace.at
                 self.trace.add("given_up", **_pending(pending), attempt=pending.attempt)
-        super().on_wall(customer, wall, effects, started)
+        super().on_wall(customer, wall, until, effects, started)
 
     def retry(self, customer: Customer, flow: Flow[Any], passage_id: str, fact: Event, turn: Turn) -> None:
         self.trace.add("given_back", flow=flow.name, passage=passage_id, name=event_name(fact))

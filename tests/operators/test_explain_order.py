@@ -41,7 +41,12 @@ def notes(shop: Desk) -> list[Late]:
 
 
 def story(
-    shop: Desk, bodies: list[dict[str, Any]], results: list[Delivery], *flows: Flow[Any], rules: Rules = RULES
+    shop: Desk,
+    bodies: list[dict[str, Any]],
+    results: list[Delivery],
+    *flows: Flow[Any],
+    rules: Rules = RULES,
+    now: int = START + 12 * HOUR,
 ) -> list[Entry]:
     read, inputs, clock = Decoder("PLN"), list[Taken](), shop.shard.around.clock
     for offset, body in enumerate(bodies):
@@ -61,7 +66,6 @@ def story(
         watermarks=watermarks,
         late={each.place: each for each in late},
     )
-    now = START + 12 * HOUR
     return explain(Program(flows), rules, Ids(b"secret"), memory, clock=clock, until=now, clock_now=now, wall_now=now)
 
 
@@ -70,13 +74,12 @@ def test_whether_a_retry_or_a_wait_came_first_is_told_as_it_was(tmp_path: Path, 
     with desk(tmp_path, at_once, later, rules=RULES) as shop:
         shop.clock_at(START)
         shop.events(*WHO, VIEWED, ADDED)
-        result = told(shop, 0, "deferred", retry_after_seconds=120 if not wakes_first else 30)
-        if wakes_first:
-            shop.clock_at(START + 2 * MINUTE)
+        result = told(shop, 0, "deferred", retry_after_seconds=30)
         shop.wall.ms = START + 5 * MINUTE
-        shop.shard.take([])
+        if not wakes_first:
+            shop.clock_at(START + MINUTE // 2 + 1)
         shop.clock_at(START + 2 * MINUTE)
-        entries = story(shop, [*WHO, VIEWED, ADDED], [result], at_once, later)
+        entries = story(shop, [*WHO, VIEWED, ADDED], [result], at_once, later, now=START + 2 * MINUTE)
         decided = [each.decision_id for each in made(shop)]
     assert [each.decision_id for each in entries if each.what == "decision"] == decided
     assert {each.stored for each in entries if each.decision_id} == {"same"}

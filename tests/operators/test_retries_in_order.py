@@ -17,6 +17,6 @@ def test_retries_are_made_in_the_order_in_which_they_are_due(tmp_path: Path) -> 
         shop.events(ADDED)
         told(shop, 1, "deferred", retry_after_seconds=60)
         shop.wall.ms = START + 5 * MINUTE
-        shop.shard.take([])
+        shop.clock_at(START + 5 * MINUTE)
         tried = [(each.message, each.outcome, each.reason) for each in made(shop)[-2:]]
     assert tried == [("as_well", "send", ""), ("at_once", "defer", "min_gap")]

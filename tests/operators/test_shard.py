@@ -143,7 +143,7 @@ def test_a_result_nobody_told_is_unknown_in_the_end(tmp_path: Path) -> None:
     with desk(tmp_path, welcome) as shop:
         shop.events(identify("anna"), agrees("anna"))
         shop.wall.ms += 26 * HOUR
-        shop.clock_at(START + MINUTE)
+        shop.clock_at(START + 26 * HOUR)
         record = msgspec.msgpack.decode(shop.shard.store.customer(ANNA) or b"", type=Customer)
         assert record.pending == []
 
