@@ -6,11 +6,12 @@ from config import ConfigError
 from flows.catalog import CatalogError
 from flows.imports import ImportFault
 from flows.supervisor_edits import ParkedNowhere
+from operators.files import FileFault
 from operators.shard import SourceGap
 from state.records import LogError
 from state.store_errors import StoreError
 
-_CALLERS = (ConfigError, CatalogError, ImportFault, ParkedNowhere)
+_CALLERS = (ConfigError, CatalogError, FileFault, ImportFault, ParkedNowhere)
 _FAILED = (StoreError, LogError, SourceGap, OSError)
 
 
