@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -26,7 +27,7 @@ from operators import dataflow
 from operators.breaker import NeverStops
 from operators.engine import Engine
 from operators.exchange import Exchange, poster
-from operators.files import FileSource
+from operators.files import FileFault, FileSource
 from operators.host import Stop
 from operators.shard import Shard, Surroundings
 from operators.sources import Router
@@ -38,6 +39,7 @@ from state.store_errors import StoreFull
 
 CONSTANT_SECRET = b"impuls replay without a secret of its own"
 NOTE = "replay.json"
+_FAULT = "fault"
 RUN_LINES_MAX = 100_000
 BATCH_SIZE = 5_000
 SHARDS_A_WORKER = 8  # their stores live for a moment, and what is decided does not depend on the number
@@ -79,7 +81,10 @@ def secret_for(settings: Settings) -> bytes:
 
 
 def replay(plan: Replay, progress: Callable[[int], None] | None = None) -> Played:
-    """Replay files into `plan.out`, replacing what is there: `decisions.jsonl`, `dead-letters.jsonl`, `replay.json`."""
+    """Replay files into `plan.out`, replacing what is there: `decisions.jsonl`, `dead-letters.jsonl`, `replay.json`.
+
+    Raises `FileFault`; what is there stays then.
+    """
     parts = plan.out / ".parts"
     for stale in (parts, plan.out / ".store"):
         shutil.rmtree(stale, ignore_errors=True)
@@ -204,6 +209,9 @@ def _work(
     for shard in shards:
         shard.store.close()
     resources.close()
+    for source in sources:
+        if source.fault is not None:
+            raise source.fault
     (plan.out / ".parts" / f"count-{process}").write_text(str(sum(source.read for source in sources)))
 
 
@@ -228,12 +236,23 @@ def _give_up(full: StoreFull) -> None:
     raise full
 
 
+def _work_in_cluster(plan: Replay, process: int, addresses: list[str], pipes: Sequence[Connection]) -> None:
+    """One worker in a process of its own, which leaves a file's fault to the one that started it."""
+    try:
+        _work(plan, process, addresses, None, pipes)
+    except FileFault as fault:
+        (plan.out / ".parts" / _FAULT).write_text(str(fault))
+        sys.exit(2)
+
+
 def _cluster(plan: Replay) -> None:
     addresses = free_addresses(plan.workers)
     context = multiprocessing.get_context("spawn")
     pipes = [context.Pipe(duplex=False) for _ in range(1, plan.workers)]
     ends = [[source for source, _ in pipes], *([shards] for _, shards in pipes)]
-    workers = [context.Process(target=_work, args=(plan, n, addresses, None, ends[n])) for n in range(plan.workers)]
+    workers = [
+        context.Process(target=_work_in_cluster, args=(plan, n, addresses, ends[n])) for n in range(plan.workers)
+    ]
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # theirs, too: this process tells them
     for worker in workers:
         worker.start()
@@ -246,6 +265,9 @@ def _cluster(plan: Replay) -> None:
             worker.terminate()
             worker.join()
         raise
+    fault = plan.out / ".parts" / _FAULT
+    if fault.exists():
+        raise FileFault(fault.read_text())
     if any(worker.exitcode for worker in workers):
         raise RuntimeError("a replay worker failed; what it said is above. Nothing was written.")
 

@@ -28,6 +28,10 @@ MARK_EVERY = 512
 LINE_BYTES_MAX = 1 << 20  # the rest of a longer one is not kept; it is too large for an event anyway
 
 
+class FileFault(ValueError):
+    """A file cannot be read to its end; the message names it, the line, the fact and the way out."""
+
+
 # One line of one file: the greatest event time up to it in its file, the number of the file, and the record.
 Line = tuple[int, int, Record]
 Routed = tuple[int, Record, tuple[int, ...]]  # the number of the file, the record, and whose it is
@@ -62,10 +66,16 @@ class FileSource:
         self._said = 0
         self._told_words = [0] * shards
         self.read = 0  # lines so far, for a progress bar
+        self.fault: FileFault | None = None
         self._going = self._go() if first else iter(())
 
     def poll(self) -> Sequence[tuple[int, Input]]:
-        return next(self._going)
+        """Ends at a fault, too, for whoever runs the dataflow to raise: raised in here it would be a panic."""
+        try:
+            return next(self._going)
+        except FileFault as fault:
+            self.fault = fault
+            raise StopIteration from None
 
     def _go(self) -> Iterator[list[tuple[int, Input]]]:
         """What is to be said, poll by poll."""
@@ -186,15 +196,26 @@ def open_lines(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", unpack(path, "rb"))
 
 
+def check_file(path: Path) -> None:
+    """Raise `FileFault` where a .gz file is none from its beginning; further on only who reads all of it can know."""
+    if path.suffix == ".gz" and path.is_file():  # what is no file, as a pipe, can be read but once
+        with open_lines(path) as opened:
+            next(lines(opened, path), None)
+
+
 def lines(opened: IO[bytes], path: Path) -> Iterator[bytes]:
-    """The lines of a file, of a giant one only its beginning.  Raises `OSError` for a file that ends too soon."""
+    """The lines of a file, of a giant one only its beginning.  Raises `FileFault`."""
+    number = 0
     try:
         for line in iter(partial(opened.readline, LINE_BYTES_MAX), b""):
+            number += 1
             yield line
             rest = line
             while len(rest) == LINE_BYTES_MAX and not rest.endswith(b"\n"):
                 rest = opened.readline(LINE_BYTES_MAX)
-    except (EOFError, BadGzipFile, zlib.error) as error:
-        raise OSError(
-            f"{path}: it is no whole gzip file ({error}). Get it again from where it came; nothing was written."
-        ) from error
+    except (EOFError, BadGzipFile, zlib.error):
+        raise FileFault(
+            f"{path}, after line {number}: the compressed data is cut off or damaged. Get the file again."
+        ) from None
+    except OSError as error:
+        raise FileFault(f"{path}, after line {number}: it cannot be read ({error.strerror or error}).") from None

@@ -212,7 +212,8 @@ class STAN:
                 shared.setdefault(other, item)
         likeness.pop(session, None)
         for other in likeness:
-            likeness[other] *= exp((self._at[other] - at) / self.AGE_MS) / sqrt(len(mine) * len(self._learnt[other]))
+            age = max(0, at - self._at[other])  # a file's own split may learn from what is later
+            likeness[other] *= exp(-age / self.AGE_MS) / sqrt(len(mine) * len(self._learnt[other]))
         scores: dict[str, float] = defaultdict(float)
         for other in heapq.nlargest(self.NEIGHBOURS, likeness, key=likeness.__getitem__):
             places = self._learnt[other]

@@ -6,11 +6,16 @@ from config import ConfigError
 from flows.catalog import CatalogError
 from flows.imports import ImportFault
 from flows.supervisor_edits import ParkedNowhere
+from operators.files import FileFault
 from operators.shard import SourceGap
 from state.records import LogError
 from state.store_errors import StoreError, StoreMismatch
 
+<<<<<<< HEAD
 _CALLERS = (ConfigError, CatalogError, ImportFault, ParkedNowhere, StoreMismatch)
+=======
+_CALLERS = (ConfigError, CatalogError, FileFault, ImportFault, ParkedNowhere)
+>>>>>>> c232ef47137c3bdd175fc9eb1975cfc769bb0784
 _FAILED = (StoreError, LogError, SourceGap, OSError)
 
 

@@ -12,10 +12,11 @@ from config.faults import Unfit
 from config.values import duration_ms
 from flows.catalog import load as load_catalog
 from flows.cli.comparing import replay_both
-from flows.cli.options import Config, Json, counted, settings_of
+from flows.cli.options import Config, Json, counted, fail, settings_of
 from flows.cli.progress import Bar
 from flows.cli_replay import BATCH_SIZE, Replay, secret_for
 from flows.cli_replay import replay as play
+from operators.files import check_file
 
 
 def replay(
@@ -44,6 +45,9 @@ def replay(
     except Unfit as error:
         raise typer.BadParameter(f"{play_out}, {error}", param_hint="--play-out") from None
     load_catalog(settings.flows, models)
+    for path in files:
+        check_file(path)
+    _make(out)
     plan = Replay(
         files=tuple(files),
         out=out,
@@ -67,3 +71,10 @@ def replay(
     )
     if played.dead_letters:
         print(f"What was set aside, and why: {out / 'dead-letters.jsonl'}", file=sys.stderr)
+
+
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise fail(f"--out {out}: it cannot be a folder ({error.strerror}). Name a folder, or a new one.", 2) from None

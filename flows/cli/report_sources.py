@@ -28,7 +28,7 @@ from state import customer as customers
 from state import decisions
 from state.catalogue import CATALOGUE
 from state.customer import Assigned
-from state.decode import Decoder, Rejected, peek, peek_customer, peek_time
+from state.decode import AHEAD_MAX, Decoder, Rejected, peek, peek_customer, peek_time
 from state.messages import Delivery
 from state.records import Record
 from state.sorter import Sorter
@@ -111,8 +111,10 @@ class _Taking:
         if row is not None and not isinstance(event, Rejected):
             self._sorter.add(event.customer.encode(), row.at, b"e" + row.id.encode(), rows.encode(row))
 
-    def reach(self, at: int) -> None:
-        self.reached = max(self.reached, at)
+    def reach(self, at: int, now: int) -> None:
+        """As the replay clock does: not by a time that the decoder refuses as being in the future."""
+        if self.reached < at <= now + AHEAD_MAX:
+            self.reached = at
 
 
 def from_deployment(settings: Settings, promises: Promises, sorter: Sorter, since: int, progress: Progress) -> Source:
@@ -135,7 +137,7 @@ def from_deployment(settings: Settings, promises: Promises, sorter: Sorter, sinc
                     taking.delivery(record)
                     continue
                 if settings.clock == "replay":
-                    taking.reach(peek_time(record.value) or 0)
+                    taking.reach(peek_time(record.value) or 0, record.timestamp_ms)
                 named = record if record.key else msgspec.structs.replace(record, key=peek_customer(record.value))
                 taking.event(named, fetched.topic, fetched.partition, record.timestamp_ms)
     finally:
@@ -176,7 +178,7 @@ def from_replay(
     for number, path in enumerate(there):
         for offset, raw in enumerate(_lines(path)):
             at, customer = peek(raw)
-            taking.reach(at)
+            taking.reach(at, now)
             taking.event(Record(offset, customer, raw, 0), TOPIC, number, now)
             if not offset % 1000:
                 progress(offset, 0)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
 
-from flows.cli_export.files import write_chunk
+from flows.cli_export.files import remove_unfinished, rows_since, write_chunk
 from flows.cli_export.progress import Progress
 from flows.cli_export.tables import Reading, Row, Table
 from state.records import LogError, Reader, Record, TopicPartition
@@ -23,6 +23,7 @@ class Export:
 
     def run(self, told: Callable[[int, int], None], *, skip_lost: bool = False) -> int:
         """Write all there is up to now; how many rows.  Finishes an export that was broken off, first."""
+        remove_unfinished(self._folder)
         rows = 0
         planned = self._progress.planned()
         if planned:
@@ -38,6 +39,7 @@ class Export:
 
     def _up_to(self, ends: Mapping[TopicPartition, int], told: Callable[[int, int], None], skip_lost: bool) -> int:
         starts = self._starts(ends, skip_lost)
+        self._adopt(starts)
         total, before, rows = sum(ends[tp] - starts[tp] for tp in ends), 0, 0
         for tp in sorted(ends):
             for start, end in _chunks(starts[tp], ends[tp]):
@@ -56,6 +58,16 @@ class Export:
                 "deleted them first. Export more often, or keep more; `--skip-lost` goes on with what there is."
             )
         return {tp: min(ends[tp], max(beginnings[tp], done.get(tp, 0))) for tp in ends}
+
+    def _adopt(self, starts: Mapping[TopicPartition, int]) -> None:
+        """Commit what is in the files of a chunk that was not, where retention took its beginning since: it will not be
+        written again, and the chunk that begins later has another name and only the other rows."""
+        done = self._progress.done()
+        for tp, start in starts.items():
+            if done.get(tp, 0) < start:
+                names = [_name(table, row) for table, row in rows_since(self._folder, tp, done.get(tp, 0))]
+                if names:
+                    self._progress.commit(tp, start, names)
 
     def _write(self, tp: TopicPartition, start: int, end: int) -> int:
         names: dict[bytes, None] = {}

@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.recommender import __main__ as command
 from benchmarks.recommender.judging import Tally
-from benchmarks.recommender.reading import Unreadable, moment, read
+from benchmarks.recommender.models import STAN
+from benchmarks.recommender.reading import Click, Unreadable, moment, read
 
 
 def written(path: Path, header: str, *lines: str) -> Path:
@@ -102,9 +103,51 @@ def test_faults_name_the_place_and_the_way_out(tmp_path: Path, capsys: pytest.Ca
     assert "PROTOCOL=stream" in capsys.readouterr().err
 
 
+HEAD = b"ts,session,item\n"
+PACKED = gzip.compress(HEAD + b"1,a,x\n2,a,y\n" * 9, mtime=0)
+
+
+BROKEN = {
+    "infinite": (HEAD + b"inf,a,x\n", "clicks:2: inf is no time"),
+    "too large for a float": (HEAD + b"1,a,x\n1e400,a,x\n", "clicks:3: 1e400 is no time"),
+    "no number": (HEAD + b"nan,a,x\n", "clicks:2: nan is no time"),
+    "after the last day": (HEAD + b"1e30,a,x\n", "clicks:2: 1e30 is no time"),
+    "a quote not closed": (
+        HEAD + b'1,a,"x\n' + b"2,b,y\n" * 30_000,
+        "clicks, after line 1: it is no CSV (field larger than",
+    ),
+    "Latin-1": (HEAD + b"1,a,caf\xe9\n", "it is not UTF-8"),
+    "UTF-16": ((HEAD + b"1,a,x\n").decode().encode("utf-16"), "clicks, after line 0: it is not UTF-8"),
+    "cut off": (PACKED[:-12], "the compressed data is cut off or damaged"),
+    "damaged within": (PACKED[:4] + b"\xff" * 40, "the compressed data is cut off or damaged"),
+    "another checksum": (PACKED[:-8] + b"\0" * 8, "the compressed data is cut off or damaged"),
+    "a short row": (HEAD + b"1,a,x\n1700000003,b", "clicks:3: column item is empty or missing"),
+    "no session": (HEAD + b"1, ,x\n", "clicks:2: column session is empty or missing"),
+    "no time": (HEAD + b",a,x\n", "clicks:2: column ts is empty or missing"),
+}
+
+
+@pytest.mark.parametrize(("data", "said"), BROKEN.values(), ids=BROKEN)
+def test_no_file_ends_the_command_with_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes, said: str
+) -> None:
+    (tmp_path / "clicks").write_bytes(data)
+    assert command.main([str(tmp_path / "clicks"), "--baselines", "none"]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_sessions_that_were_learnt_but_come_later_are_as_near_as_those_of_now() -> None:
+    neighbours = STAN()
+    for click in (Click(10**15, "later", item, 1.0, "train") for item in ("a", "b")):
+        neighbours.learn(click)
+    neighbours.see(Click(0, "now", "a", 1.0, "test"))
+    assert [*neighbours.recommend("now", 0)] == ["a", "b"]
+
+
 def test_moments_before_and_after_1970_have_one_meaning() -> None:
     assert moment("1592337718") == moment("1592337718000") == moment("2020-06-16T20:01:58+00:00")
-    assert moment("0") == 0
+    assert moment("1592337718000000") == moment("1592337718000000000") == 1592337718000
+    assert (moment("0"), moment("-1"), moment("-1e12")) == (0, -1000, -1_000_000_000_000)
 
 
 def test_a_hit_counts_by_its_place() -> None:

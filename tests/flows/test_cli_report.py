@@ -149,6 +149,12 @@ def test_people_read_a_table(played: Path) -> None:
     assert "all marketing" in told
 
 
+def test_a_line_from_the_far_future_moves_no_clock(played: Path, tmp_path: Path) -> None:
+    far = {**track("c0", MONDAY, "Product Viewed", product_id="p1"), "timestamp": "9999-12-31T00:00:00Z"}
+    (tmp_path / "far.jsonl").write_text((played / "shop.jsonl").read_text() + json.dumps(far) + "\n")
+    assert reported(played, tmp_path / "far.jsonl", "--json").out == reported(played, "--json").out
+
+
 def test_a_folder_without_a_replay_is_named(played: Path, tmp_path: Path) -> None:
     ended = asked("report", "--replay", tmp_path, cwd=played)
     assert ended.code == 2

@@ -32,7 +32,7 @@ from state import decisions
 from state.decisions import Decision, timer_cause
 from state.instants import format_instant
 from state.recommendations import Recommendation, Recommended
-from state.records import LogError, TopicSpec
+from state.records import LogError, TopicPartition, TopicSpec
 from state.store_errors import StoreBusy, StoreRefused
 from tests.flows.deployments import running, until
 from tests.flows.test_cli_report import SETTINGS, identify, track
@@ -255,7 +255,7 @@ def test_an_export_that_is_killed_again_and_again_makes_the_same_files(tmp_path:
     assert {name: broken.get(name) for name in whole} == whole
     for table in ("decisions", "deliveries", "orders"):
         assert counted(tmp_path / "broken", table) == 400 + 5 * KILLS
-    assert not list((tmp_path / "broken").rglob(".*.parquet"))
+    assert not list((tmp_path / "broken").rglob(".*.parquet*"))
 
 
 def test_records_that_retention_took_first_are_missed(tmp_path: Path) -> None:
@@ -268,6 +268,62 @@ def test_records_that_retention_took_first_are_missed(tmp_path: Path) -> None:
         export(tmp_path / "out", tmp_path / "log")
     assert export(tmp_path / "out", tmp_path / "log", skip_lost=True) == 30
     assert counted(tmp_path / "out", "orders") == 20
+
+
+class _Killed(Exception):
+    """When what is on disk was to be committed."""
+
+
+def _die(*_: Any) -> None:
+    raise _Killed
+
+
+def _ends(source: Path) -> dict[TopicPartition, int]:
+    with closing(log.LogReader(source)) as reader:
+        return reader.ends([TopicPartition(topic, number) for topic in READINGS for number in range(3)])
+
+
+def _of_anna(since: int, until: int) -> Rows:
+    """Orders that all stand in one partition."""
+    return [(topic, "anna", value) for topic, _, value in map(ordered, range(since, until))]
+
+
+@pytest.mark.parametrize("exported", [0, 10])
+def test_rows_of_a_killed_chunk_whose_beginning_retention_took_are_kept_and_stand_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exported: int
+) -> None:
+    source, to, later = tmp_path / "log", tmp_path / "out", time.time() + 4000 * 86_400
+    append(source, _of_anna(0, exported))
+    export(to, source)
+    append(source, _of_anna(exported, 20))
+    log.apply_retention(source, later, dict.fromkeys(_ends(source), 0))  # only closes the segment
+    halfway = _ends(source)
+    append(source, _of_anna(20, 40))
+    with monkeypatch.context() as patched:
+        patched.setattr(Progress, "commit", _die)
+        with pytest.raises(_Killed):
+            export(to, source)
+    log.apply_retention(source, later, halfway)
+    append(source, _of_anna(40, 50))
+    assert export(to, source, skip_lost=exported > 0) == 10
+    assert (counted(to, "orders"), counted(to, "orders", "count(distinct event_id)")) == (50, 50)
+    assert export(to, source) == 0
+
+
+def test_the_query_of_the_page_runs_beside_a_file_that_is_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, to = tmp_path / "log", tmp_path / "out"
+    append(source, _of_anna(0, 5))
+    export(to, source)
+    append(source, _of_anna(5, 9))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", _die)
+        with pytest.raises(_Killed):
+            export(to, source)
+    assert counted(to, "orders") == 5
+    assert export(to, source) == 4
+    assert not list(to.glob("orders/*/.*"))
 
 
 def test_two_exports_do_not_write_into_one_folder_nor_two_deployments(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from flows import FLOWS
 from flows.cli_replay import CONSTANT_SECRET, Replay, replay, secret_for
 from flows.demo_shop import Shop
 from state.instants import format_instant, parse_instant
-from tests.flows.commands import ROOT, impuls
+from tests.flows.commands import ROOT, asked, impuls
 from tests.flows.oracle import DAY, NEWS, by_share, decided, expected, read
 
 UNBOUND = {"IMPULS_GUARDS__MARKETING_CAP": "none", "IMPULS_GUARDS__QUIET_HOURS": "none"}
@@ -171,6 +171,7 @@ def test_the_beginning_of_a_real_shop_event_by_event_is_decided_alike(retailrock
     assert sorted(decided(tmp_path / "whole" / "decisions.jsonl")) == expected(read(cut), 30 * DAY)
 
 
+<<<<<<< HEAD
 def test_a_replay_takes_the_secret_there_is_and_makes_none(tmp_path: Path) -> None:
     settings = load(None, {"IMPULS_DATA_DIR": str(tmp_path / "data"), "IMPULS_SECRET_FILE": str(tmp_path / "secret")})
     assert secret_for(settings) == CONSTANT_SECRET
@@ -189,6 +190,43 @@ def test_a_file_that_ends_too_soon_is_named_and_replaces_nothing(tmp_path: Path)
     assert "torn.jsonl.gz" in ended.err
     assert "Traceback" not in ended.err
     assert not (tmp_path / "out" / "decisions.jsonl").exists()
+=======
+PAGES = b"".join(
+    b'{"type":"page","userId":"u%d","timestamp":"2026-01-05T12:00:00Z","properties":null}\n' % n for n in range(40_000)
+)
+PACKED = gzip.compress(PAGES)
+DAMAGED = "the compressed data is cut off or damaged"
+
+
+@pytest.mark.parametrize(
+    ("data", "workers", "said"),
+    [
+        (PACKED[:-20], "1", DAMAGED),
+        (PACKED[:-20], "2", DAMAGED),
+        (PACKED[:20_000] + b"\xff" * 64 + PACKED[20_064:], "1", DAMAGED),
+        (b"no gzip at all", "1", f"broken.jsonl.gz, after line 0: {DAMAGED}"),
+    ],
+    ids=["cut off", "cut off for two workers", "damaged within", "no gzip"],
+)
+def test_a_damaged_file_is_named_in_a_line_and_replaces_nothing(
+    tmp_path: Path, data: bytes, workers: str, said: str
+) -> None:
+    (tmp_path / "broken.jsonl.gz").write_bytes(data)
+    ended = impuls("replay", tmp_path / "broken.jsonl.gz", "--out", tmp_path / "out", "--workers", workers)
+    assert ended.code == 2
+    assert said in ended.err
+    assert ended.err.startswith(str(tmp_path / "broken.jsonl.gz"))
+    assert len(ended.err.splitlines()) == 1
+    assert list((tmp_path / "out").glob("*")) == []
+
+
+def test_an_out_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "some.jsonl").write_bytes(PAGES[:83])
+    ended = asked("replay", tmp_path / "some.jsonl", "--out", tmp_path / "some.jsonl")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(f"--out {tmp_path / 'some.jsonl'}: it cannot be a folder")
+    assert asked("replay", tmp_path / "some.jsonl", "--out", tmp_path / "some.jsonl" / "out").code == 2
+>>>>>>> c232ef47137c3bdd175fc9eb1975cfc769bb0784
 
 
 def test_a_giant_line_is_set_aside_and_the_next_is_read(tmp_path: Path) -> None:
