@@ -11,11 +11,7 @@ from operators.shard import SourceGap
 from state.records import LogError
 from state.store_errors import StoreError, StoreMismatch
 
-<<<<<<< HEAD
-_CALLERS = (ConfigError, CatalogError, ImportFault, ParkedNowhere, StoreMismatch)
-=======
-_CALLERS = (ConfigError, CatalogError, FileFault, ImportFault, ParkedNowhere)
->>>>>>> c232ef47137c3bdd175fc9eb1975cfc769bb0784
+_CALLERS = (ConfigError, CatalogError, FileFault, ImportFault, ParkedNowhere, StoreMismatch)
 _FAILED = (StoreError, LogError, SourceGap, OSError)
 
 

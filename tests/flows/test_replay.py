@@ -171,7 +171,6 @@ def test_the_beginning_of_a_real_shop_event_by_event_is_decided_alike(retailrock
     assert sorted(decided(tmp_path / "whole" / "decisions.jsonl")) == expected(read(cut), 30 * DAY)
 
 
-<<<<<<< HEAD
 def test_a_replay_takes_the_secret_there_is_and_makes_none(tmp_path: Path) -> None:
     settings = load(None, {"IMPULS_DATA_DIR": str(tmp_path / "data"), "IMPULS_SECRET_FILE": str(tmp_path / "secret")})
     assert secret_for(settings) == CONSTANT_SECRET
@@ -180,17 +179,6 @@ def test_a_replay_takes_the_secret_there_is_and_makes_none(tmp_path: Path) -> No
     assert secret_for(settings) == b"x" * 32
 
 
-def test_a_file_that_ends_too_soon_is_named_and_replaces_nothing(tmp_path: Path) -> None:
-    whole = gzip.compress(
-        b'{"type":"page","userId":"anna","timestamp":"2026-01-05T12:00:00Z","properties":null}\n' * 500
-    )
-    (tmp_path / "torn.jsonl.gz").write_bytes(whole[:-20])
-    ended = impuls("replay", tmp_path / "torn.jsonl.gz", "--out", tmp_path / "out")
-    assert ended.code == 1
-    assert "torn.jsonl.gz" in ended.err
-    assert "Traceback" not in ended.err
-    assert not (tmp_path / "out" / "decisions.jsonl").exists()
-=======
 PAGES = b"".join(
     b'{"type":"page","userId":"u%d","timestamp":"2026-01-05T12:00:00Z","properties":null}\n' % n for n in range(40_000)
 )
@@ -226,7 +214,6 @@ def test_an_out_that_is_a_file_is_named(tmp_path: Path) -> None:
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith(f"--out {tmp_path / 'some.jsonl'}: it cannot be a folder")
     assert asked("replay", tmp_path / "some.jsonl", "--out", tmp_path / "some.jsonl" / "out").code == 2
->>>>>>> c232ef47137c3bdd175fc9eb1975cfc769bb0784
 
 
 def test_a_giant_line_is_set_aside_and_the_next_is_read(tmp_path: Path) -> None:
