@@ -205,8 +205,8 @@ class Report:
         if not place.arm:
             return self._told("holdout", *trial.together(), ALPHA) if trial is not None and trial.held else None
         arms = self.ledger.arms.get(place._replace(arm=ALL))
-        if arms is None:
-            return None
+        if arms is None or place.arm not in arms.drawn:
+            return None  # in an arm that was taken out, those who were drawn anew count where they are now
         treated, others = arms.outcomes[place.arm], len(arms.drawn)
         if trial is not None and trial.held and self._all_came_to(place, trial):
             return self._told("holdout", treated, trial.together()[1], ALPHA / others)

@@ -212,6 +212,15 @@ def test_who_got_nothing_in_an_arm_is_compared_all_the_same() -> None:
     assert (offer.lift.against, offer.lift.control, offer.lift.control_converted) == ("nothing", 100, 0)
 
 
+def test_who_was_drawn_anew_is_not_compared_in_the_arm_that_was_taken_out() -> None:
+    drawn = Drawn(at=MONDAY + DAY_MS, id="x", experiment="x", arm="a", propensity=0.5)
+    found = ledger(
+        [sent(0, experiment="x", arm="b", propensity=0.5), drawn], terms=replace(TERMS, experiments={"x": "cart"})
+    )
+    lines = {line.arm: line for line in report(found).lines() if line.arm and not line.message}
+    assert (lines["b"].sent, lines["b"].lift, lines["a"].lift) == (1, None, None)
+
+
 def held_by_the_flow(at: int) -> AnyRow:
     return structs.replace(sent(at, reason="holdout"), held="flow")
 
