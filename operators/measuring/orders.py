@@ -19,13 +19,14 @@ class Order:
 
 
 def settled(rows: Iterable[Ordered]) -> list[Order]:
-    """The orders in order of time, out of all that was said about them in order of time.
+    """The orders in order of time, out of all that was said about them.
 
-    An order told twice is one order.  A refund without an amount takes all that is left, and none takes more than
-    that; one in another currency than the order's takes all, since nobody can say how much of it.
+    What was said at the very moment of an order was said after it: clocks often tell whole seconds.  An order told
+    twice is one order.  A refund without an amount takes all that is left, and none takes more than that; one in
+    another currency than the order's takes all, since nobody can say how much of it.
     """
     found: dict[str, Order] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (row.at, row.what != "completed")):
         order = found.get(row.order_id)
         match row.what:
             case "completed":

@@ -17,6 +17,7 @@ from state.events import Event
 from state.instants import parse_instant
 from state.messages import Delivery
 
+Said = Literal["completed", "updated", "cancelled", "refunded"]
 What = Literal["opened", "clicked", "bounced", "complained", "unsubscribed"]
 
 
@@ -70,7 +71,7 @@ class Ordered(Row, frozen=True, kw_only=True, array_like=True, tag="ordered"):
     """An order, or a word about one: minor units of a currency; None where none was named."""
 
     order_id: str
-    what: Literal["completed", "updated", "cancelled", "refunded"]
+    what: Said
     minor: int | None = None
     currency: str = ""
 
@@ -87,7 +88,7 @@ _ENGAGED: dict[type[Event], What] = {
     ev.EmailMarkedAsSpam: "complained",
     ev.Unsubscribed: "unsubscribed",
 }
-_ORDERED: dict[type[Event], Literal["completed", "updated", "cancelled", "refunded"]] = {
+_ORDERED: dict[type[Event], Said] = {
     ev.OrderCompleted: "completed",
     ev.OrderUpdated: "updated",
     ev.OrderCancelled: "cancelled",

@@ -11,7 +11,7 @@ from msgspec import structs
 from operators.measuring.account import DAY_MS, ROWS_MAX
 from operators.measuring.figures import Report
 from operators.measuring.ledger import Ledger, Place
-from operators.measuring.rows import AnyRow, Drawn, What
+from operators.measuring.rows import AnyRow, Drawn, Said, What
 from tests.operators.measuring.customers import HOUR, MONDAY, TERMS, accepted, counts, engaged, ledger, order, sent
 
 
@@ -87,6 +87,14 @@ def test_a_cancelled_order_never_was() -> None:
 
 def test_a_refund_long_after_the_window_counts_all_the_same() -> None:
     assert counts(sent(0), order(HOUR), order(60 * DAY_MS, None, what="refunded")).revenue["PLN"] == 0
+
+
+@pytest.mark.parametrize(("what", "orders", "left"), [("cancelled", 0, 0), ("refunded", 1, 0), ("updated", 1, 7_000)])
+def test_what_is_said_in_the_second_of_an_order_is_said_after_it(what: Said, orders: int, left: int) -> None:
+    minor = 7_000 if what == "updated" else None
+    said, bought = (structs.replace(order(HOUR, minor, what=what), id="a"), structs.replace(order(HOUR), id="z"))
+    found = counts(sent(0), said, bought)
+    assert (found.orders, found.revenue["PLN"]) == (orders, left)
 
 
 def test_who_clicked_has_seen_the_mail() -> None:
