@@ -229,6 +229,46 @@ def test_who_was_drawn_anew_is_not_compared_in_the_arm_that_was_taken_out() -> N
     assert (lines["b"].sent, lines["b"].lift, lines["a"].lift) == (1, None, None)
 
 
+SINCE = replace(TERMS, since=MONDAY + DAY_MS)
+
+
+def test_who_came_before_is_not_compared_from_her_second_message_on() -> None:
+    rows: list[AnyRow] = [sent(0), sent(2 * DAY_MS, "offer"), sent(2 * DAY_MS - 1, "a", "news"), order(3 * DAY_MS)]
+    found = ledger(rows, [sent(DAY_MS)], terms=SINCE)
+    assert found.trials[Place()].treated == found.trials[Place("cart")].treated == 1
+    assert found.trials[Place("news")].treated == 1
+    assert Place("cart", "offer") not in found.trials
+    assert (found.counts[Place("cart", "offer")].sent, found.counts[Place("cart", "offer")].orders) == (1, 1)
+    assert Place("cart", "reminder") in found.trials
+
+
+def test_an_order_after_an_earlier_message_is_not_the_doing_of_what_is_counted() -> None:
+    early, late = sent(DAY_MS - 1), sent(DAY_MS)
+    found = counts(early, late, engaged(early, "clicked", HOUR), order(DAY_MS + 2 * HOUR), terms=SINCE)
+    assert (found.sent, found.clicked, found.converted, found.orders) == (1, 0, 0, 0)
+
+
+def test_a_message_put_off_before_and_sent_since_is_counted() -> None:
+    mail = structs.replace(sent(0), at=MONDAY + DAY_MS, id="later")
+    assert counts(sent(0, reason="quiet_hours"), mail, terms=SINCE).sent == 1
+    assert counts(sent(0, reason="quiet_hours"), terms=SINCE).unsent == {}
+
+
+def test_who_came_to_an_experiment_before_is_in_no_arm_of_those_who_came_since() -> None:
+    terms = replace(SINCE, experiments={"x": "cart"})
+
+    def drawn(at: int) -> Drawn:
+        return Drawn(at=MONDAY + at, id="x", experiment="x", arm="a", propensity=0.5)
+
+    def mail(at: int) -> AnyRow:
+        return sent(at, experiment="x", arm="a", propensity=0.5)
+
+    both = [drawn(0), mail(0), mail(2 * DAY_MS)]
+    found = ledger(both, [mail(0), mail(2 * DAY_MS)], [mail(0), drawn(2 * DAY_MS)], [drawn(DAY_MS)], terms=terms)
+    assert found.arms[Place("cart", experiment="x")].drawn == {"a": 1}
+    assert Place("cart", experiment="x", arm="a") not in found.trials
+
+
 def held_by_the_flow(at: int) -> AnyRow:
     return structs.replace(sent(at, reason="holdout"), held="flow")
 
