@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from operators.measuring.ledger import ALL, Ledger, Place
+from operators.measuring.ledger import ALL, Draw, Holdout, Ledger, Place
 from operators.measuring.mails import Mail, mails_of, read_by_people
 from operators.measuring.orders import Order, settled
 from operators.measuring.rows import AnyRow, Decided, Drawn, Engaged, Ordered
@@ -166,7 +166,8 @@ def _try_arms(
     """Take part in the comparison of arms, as drawn; where only decisions are known, from the first one in the arm."""
     known = {row.experiment for row in drawn}
     decided = [row for row in decided if row.experiment and row.experiment not in terms.choices]
-    before = {row.experiment for row in (*drawn, *decided) if row.at < terms.since}
+    before = {row.experiment for row in drawn if row.at < terms.since}
+    before |= {row.experiment for row in decided if row.at < terms.since}
     for row in drawn:
         if row.experiment in before:
             continue
@@ -190,8 +191,7 @@ def _try_arm(
 ) -> None:
     arms = ledger.arms[place]
     arms.drawn[arm] += 1
-    if propensity is not None:
-        arms.shares[arm] = propensity
+    arms.draws[Draw(arm, propensity, isinstance(row, Drawn))] += 1
     did = _did(row.at, place.flow, orders, terms)
     if did is not None:
         arms.outcomes[arm].add(*did)
@@ -201,10 +201,20 @@ def _compare(place: Place, row: Decided, held: bool, orders: Sequence[Order], te
     if row.at < terms.since:
         return
     trial = ledger.trials[place]
-    trial.add(held)
+    trial.add(held, _holdout(place, row, terms))
     did = _did(row.at, row.flow, orders, terms)
     if did is not None:
         trial.week((row.at + MONDAY_MS) // WEEK_MS)[held].add(*did)
+
+
+def _holdout(place: Place, row: Decided, terms: Terms) -> Holdout | None:
+    """The holdout that this comparison is with, as it was then; of nobody where there was none, None where the
+    decision does not tell."""
+    if row.experiment or (row.held and not row.holdout) or (row.holdout == "flow" and not place.flow):
+        return None
+    if not row.holdout or (row.holdout == "shop" and place.flow in terms.own_holdouts):
+        return "", 0.0
+    return row.holdout, row.holdout_share
 
 
 def _did(at: int, flow: str, orders: Sequence[Order], terms: Terms) -> tuple[bool, int, int] | None:
