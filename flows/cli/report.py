@@ -35,7 +35,7 @@ def report(
     replay: Annotated[
         Path | None, typer.Option(help="Of what `impuls replay --out` left in this folder.", exists=True)
     ] = None,
-    since: Annotated[str | None, typer.Option(help="Decisions from this time on.")] = None,
+    since: Annotated[str | None, typer.Option(help="Messages, and customers who came, from this time on.")] = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -52,13 +52,13 @@ def report(
         raise fail(f"{replay}: there is no decisions.jsonl. Name a folder that `impuls replay --out` wrote.", 2)
     with Sorter() as sorter, Bar("records") as bar:
         if replay is not None:
-            source = from_replay(replay, files or [], settings, sorter, after, bar.at)
+            source = from_replay(replay, files or [], settings, sorter, 0, bar.at)
         else:
             audit(settings, "report")
-            source = from_deployment(settings, promises, sorter, after, bar.at)
+            source = from_deployment(settings, promises, sorter, 0, bar.at)
         shown = recommended_since(settings, after, bar.at) if replay is None and flow is None else Recommended()
         told = Report(
-            _added_up(sorter, source, promises),
+            _added_up(sorter, source, promises, after),
             currency=source.currency,
             holdout=source.holdout,
             clock=source.clock,
@@ -94,7 +94,7 @@ def _tell(told: Report, shown: Recommended, html: Path | None, *, as_json: bool)
             show_recommended(recommended, Console(width=width))
 
 
-def _added_up(sorter: Sorter, source: Source, promises: Promises) -> Ledger:
+def _added_up(sorter: Sorter, source: Source, promises: Promises, since: int) -> Ledger:
     terms = Terms(
         windows=promises.windows,
         currency=source.currency,
@@ -103,6 +103,7 @@ def _added_up(sorter: Sorter, source: Source, promises: Promises) -> Ledger:
         own_holdouts=promises.own_holdouts.keys(),
         choices=promises.choices,
         experiments=promises.experiments,
+        since=since,
     )
     ledger = Ledger()
     for _, found in sorter.owners():

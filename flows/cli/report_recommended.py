@@ -12,14 +12,14 @@ from config import Settings
 from flows import worker_doors as doors
 from flows.cli.scanning import Progress, partitions_of, scan
 from operators.measuring import recommended
-from operators.measuring.recommended import Ledger, Line
+from operators.measuring.recommended import Ledger, Line, Took
 from state.catalogue import CATALOGUE
 from state.decode import Decoder, Rejected, peek_customer
 from state.recommendations import TOPIC, Recommendation
 from state.records import Reader
 from state.sorter import Sorter
 
-COUNTED = (b"Product Viewed", b"Product Added", b"Order Completed")
+COUNTED = (b"Product Viewed", b"Product Added", b"Order ")
 _made = msgspec.json.Decoder(Recommendation).decode
 
 
@@ -71,7 +71,8 @@ def _take_events(reader: Reader, sorter: Sorter, settings: Settings, whom: set[b
                 clock="replay",
             )
             for row in [] if isinstance(event, Rejected) else recommended.of_event(event):
-                sorter.add(key, row.at, b"b" + row.id.encode(), recommended.encode(row))
+                kind = b"b" if isinstance(row, Took) else b"c"
+                sorter.add(key, row.at, kind + row.id.encode(), recommended.encode(row))
 
 
 HEADS = ("block", "chosen by", "in", "shown", "products", "clicked", "bought", "revenue")

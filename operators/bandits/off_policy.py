@@ -20,12 +20,14 @@ from scipy import special
 Values = npt.NDArray[np.float64]
 ESS_MIN = 100.0
 FEW = 30.0  # rewards, of equal weight
+ROUNDING = 1e-9
 _TAIL = 0.025
 
 
 class Estimate(NamedTuple):
     """Per decision, with an interval at 95 %.  `ess`: so many decisions of the other policy the log is worth; below
-    `ESS_MIN` the two do not meet often enough, and the interval means nothing."""
+    `ESS_MIN` the two do not meet often enough, and the interval means nothing.  Nor does it where the value lies
+    outside of it: beyond all rewards, where an interval ends."""
 
     value: float
     low: float
@@ -34,7 +36,8 @@ class Estimate(NamedTuple):
 
     @property
     def is_supported(self) -> bool:
-        return self.ess >= ESS_MIN
+        slack = ROUNDING * max(1.0, abs(self.value))
+        return self.ess >= ESS_MIN and self.low - slack <= self.value <= self.high + slack
 
 
 def ips(rewards: Values, propensities: Values, target: Values) -> Estimate:

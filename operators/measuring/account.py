@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from operators.measuring.ledger import ALL, Ledger, Place
+from operators.measuring.ledger import ALL, Draw, Holdout, Ledger, Place
 from operators.measuring.mails import Mail, mails_of, read_by_people
 from operators.measuring.orders import Order, settled
-from operators.measuring.rows import AnyRow, Decided, Drawn, Ordered
+from operators.measuring.rows import AnyRow, Decided, Drawn, Engaged, Ordered
 
 DAY_MS = 86_400_000
 WEEK_MS = 7 * DAY_MS
@@ -32,7 +32,8 @@ class Terms:
     """`windows`: by flow, how long after a message an order may be its doing (ms).  `clock`: up to when orders are
     known, None where none are.  `delivers`: results of couriers are known, so only what was accepted is a touch.
     `own_holdouts`: flows that hold out some of their own.  `experiments`: the flow that each stands in.
-    `choices`: those whose shares follow what their arms bring: arms cannot be compared as those of an experiment."""
+    `choices`: those whose shares follow what their arms bring: arms cannot be compared as those of an experiment.
+    `since`: messages before it are not counted, nor who came to a flow or an experiment before it compared there."""
 
     windows: Mapping[str, int]
     currency: str
@@ -41,6 +42,7 @@ class Terms:
     own_holdouts: Set[str] = frozenset()
     choices: Set[str] = frozenset()
     experiments: Mapping[str, str] = field(default_factory=dict)
+    since: int = 0
 
     def window(self, flow: str) -> int:
         return self.windows.get(flow, WINDOW_MS)
@@ -51,7 +53,8 @@ class Terms:
 
 
 def account(rows: Sequence[AnyRow], terms: Terms, ledger: Ledger) -> None:
-    """Add one customer, given all of hers in order of time."""
+    """Add one customer, given all of hers in order of time, also what was before `terms.since`: whether a message was
+    the first of its flow, or an order the doing of an earlier one, only that tells."""
     ledger.customers += 1
     if len(rows) > ROWS_MAX:
         ledger.cut += 1
@@ -60,7 +63,10 @@ def account(rows: Sequence[AnyRow], terms: Terms, ledger: Ledger) -> None:
     orders = settled(row for row in rows if isinstance(row, Ordered))
     mails = mails_of(rows)
     for mail in mails:
-        _count_mail(mail, ledger)
+        people = read_by_people(mail)
+        mail.touches = [each.at for each in people]
+        if mail.at >= terms.since:
+            _count_mail(mail, people, ledger)
     ledger.foreign_orders += sum(order.currency != terms.currency for order in orders)
     touching = _touching(mails, terms)
     for order in orders:
@@ -74,12 +80,10 @@ def account(rows: Sequence[AnyRow], terms: Terms, ledger: Ledger) -> None:
     _try_arms([row for row in rows if isinstance(row, Drawn)], marketing, orders, terms, ledger)
 
 
-def _count_mail(mail: Mail, ledger: Ledger) -> None:
+def _count_mail(mail: Mail, people: Sequence[Engaged], ledger: Ledger) -> None:
     seen = [each for each in mail.engaged if each.what in ("opened", "clicked")]
-    people = read_by_people(mail)
     whats = {each.what for each in mail.engaged}
     by_person = {each.what for each in people}
-    mail.touches = [each.at for each in people]
     clicked = "clicked" in by_person
     opened = clicked or "opened" in by_person  # who follows a link has seen the mail
     for place in _places(mail.first):
@@ -120,7 +124,7 @@ def _credit(order: Order, touching: Sequence[tuple[int, str, Mail]], terms: Term
             touched = max((at for at in mail.touches if sent <= at <= order.at), default=sent)
             if best is None or (touched, sent, id) > best[:3]:
                 best = touched, sent, id, mail
-    if best is None:
+    if best is None or best[3].at < terms.since:
         return
     mail = best[3]
     mail.orders += 1
@@ -152,7 +156,7 @@ def _assign(decided: Iterable[Decided], orders: Sequence[Order], terms: Terms, l
         seen.add(Place(row.flow))
         for place in (Place(row.flow), Place(row.flow, row.message)):
             _compare(place, row, bool(row.held), orders, terms, ledger)
-        if row.experiment:
+        if row.experiment and row.at >= terms.since:
             ledger.trials[Place(row.flow, ALL, row.experiment, row.arm)].add(held=False)
 
 
@@ -161,11 +165,16 @@ def _try_arms(
 ) -> None:
     """Take part in the comparison of arms, as drawn; where only decisions are known, from the first one in the arm."""
     known = {row.experiment for row in drawn}
+    decided = [row for row in decided if row.experiment and row.experiment not in terms.choices]
+    before = {row.experiment for row in drawn if row.at < terms.since}
+    before |= {row.experiment for row in decided if row.at < terms.since}
     for row in drawn:
+        if row.experiment in before:
+            continue
         place = Place(terms.experiments.get(row.experiment, ALL), experiment=row.experiment)
         _try_arm(place, row, row.arm, row.propensity, orders, terms, ledger)
     for decision in decided:
-        if decision.experiment and decision.experiment not in known and decision.experiment not in terms.choices:
+        if decision.experiment not in known and decision.experiment not in before:
             known.add(decision.experiment)
             place = Place(decision.flow, experiment=decision.experiment)
             _try_arm(place, decision, decision.arm, decision.propensity, orders, terms, ledger)
@@ -182,19 +191,30 @@ def _try_arm(
 ) -> None:
     arms = ledger.arms[place]
     arms.drawn[arm] += 1
-    if propensity is not None:
-        arms.shares[arm] = propensity
+    arms.draws[Draw(arm, propensity, isinstance(row, Drawn))] += 1
     did = _did(row.at, place.flow, orders, terms)
     if did is not None:
         arms.outcomes[arm].add(*did)
 
 
 def _compare(place: Place, row: Decided, held: bool, orders: Sequence[Order], terms: Terms, ledger: Ledger) -> None:
+    if row.at < terms.since:
+        return
     trial = ledger.trials[place]
-    trial.add(held)
+    trial.add(held, _holdout(place, row, terms))
     did = _did(row.at, row.flow, orders, terms)
     if did is not None:
         trial.week((row.at + MONDAY_MS) // WEEK_MS)[held].add(*did)
+
+
+def _holdout(place: Place, row: Decided, terms: Terms) -> Holdout | None:
+    """The holdout that this comparison is with, as it was then; of nobody where there was none, None where the
+    decision does not tell."""
+    if row.experiment or (row.held and not row.holdout) or (row.holdout == "flow" and not place.flow):
+        return None
+    if not row.holdout or (row.holdout == "shop" and place.flow in terms.own_holdouts):
+        return "", 0.0
+    return row.holdout, row.holdout_share
 
 
 def _did(at: int, flow: str, orders: Sequence[Order], terms: Terms) -> tuple[bool, int, int] | None:

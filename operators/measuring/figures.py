@@ -9,17 +9,15 @@ from types import MappingProxyType
 import msgspec
 
 from operators.measuring.account import DAY_MS, MONDAY_MS, WEEK_MS
+from operators.measuring.assignment import Ratio, of_arms, of_holdout
 from operators.measuring.cohorts import Novelty, novelty
 from operators.measuring.cuped import adjusted, variance_left
 from operators.measuring.forecast import forecast
-from operators.measuring.ledger import ALL, Arms, Counts, Ledger, Place, Trial
+from operators.measuring.ledger import ALL, Counts, Ledger, Place, Trial
 from operators.measuring.lift import ALPHA, Interval, conversion_lift, revenue_lift
 from operators.measuring.outcomes import Outcomes
-from operators.measuring.ratio import sample_ratio
 from state.instants import format_instant
 from state.money import Money, exponent
-
-SRM_ALARM = 0.01
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -28,15 +26,6 @@ class Bounds(msgspec.Struct, frozen=True):
     estimate: float | None
     low: float | None
     high: float | None
-
-
-class Ratio(msgspec.Struct, frozen=True):
-    """Customers per arm against the shares they were drawn with; `alarm` when chance does not explain them."""
-
-    counts: dict[str, int]
-    shares: dict[str, float]
-    p_value: float
-    alarm: bool
 
 
 class Lift(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,8 +194,8 @@ class Report:
         if not place.arm:
             return self._told("holdout", *trial.together(), ALPHA) if trial is not None and trial.held else None
         arms = self.ledger.arms.get(place._replace(arm=ALL))
-        if arms is None:
-            return None
+        if arms is None or place.arm not in arms.drawn:
+            return None  # in an arm that was taken out, those who were drawn anew count where they are now
         treated, others = arms.outcomes[place.arm], len(arms.drawn)
         if trial is not None and trial.held and self._all_came_to(place, trial):
             return self._told("holdout", treated, trial.together()[1], ALPHA / others)
@@ -244,12 +233,9 @@ class Report:
     def _ratio(self, place: Place) -> Ratio | None:
         """Of the holdout, or, on the line of an arm, of the experiment it belongs to."""
         if place.arm:
-            return _of_arms(self.ledger.arms.get(place._replace(message=ALL, arm=ALL)))
+            return of_arms(self.ledger.arms.get(place._replace(message=ALL, arm=ALL)))
         trial = self.ledger.trials.get(place)
-        share = self._own_holdouts.get(place.flow) or self._holdout
-        if trial is None or not 0 < share < 1:
-            return None
-        return _ratio({"treated": trial.treated, "holdout": trial.held}, {"treated": 1 - share, "holdout": share})
+        return of_holdout(trial, self._own_holdouts.get(place.flow) or self._holdout) if trial is not None else None
 
     def _coming(self, flow: str) -> Iterator[Coming]:
         first, days = self.daily(flow)
@@ -276,18 +262,6 @@ def _incremental(lift: Interval, buyers: int) -> Interval:
         return 1 - 1 / (1 + value) if value > -1 else -math.inf
 
     return Interval(*(buyers * share(value) if buyers else 0.0 for value in lift))
-
-
-def _of_arms(arms: Arms | None) -> Ratio | None:
-    """Whether the arms came out as drawn; None where a share is not known."""
-    if arms is None or set(arms.shares) != set(arms.drawn) or len(arms.drawn) < 2:
-        return None
-    return _ratio(dict(sorted(arms.drawn.items())), dict(sorted(arms.shares.items())))
-
-
-def _ratio(counts: dict[str, int], shares: dict[str, float]) -> Ratio:
-    found = sample_ratio(list(counts.values()), [shares[name] for name in counts])
-    return Ratio(counts, shares, found.p_value, found.p_value < SRM_ALARM)
 
 
 def _cohorts(flow: str, weeks: dict[int, tuple[Outcomes, Outcomes]], told: Novelty) -> Cohorts:

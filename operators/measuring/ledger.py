@@ -43,19 +43,27 @@ class Counts:
     unsent: Counter[str] = field(default_factory=Counter[str])  # by the reason of their last decision
 
 
+Holdout = tuple[str, float]
+"""Of the "shop", of the "flow", or of nobody, with its share."""
+
+
 @dataclass(slots=True)
 class Trial:
-    """Customers by whether they were held out, and what those did whose time is over, by week of assignment."""
+    """Customers by whether they were held out, and what those did whose time is over, by week of assignment.
+
+    `by_holdout`: how many were treated and held out, by whose holdout it was and its share then; None: not known.
+    """
 
     treated: int = 0
     held: int = 0
+    by_holdout: dict[Holdout | None, tuple[int, int]] = field(default_factory=dict)
     weeks: dict[int, tuple[Outcomes, Outcomes]] = field(default_factory=dict)
 
-    def add(self, held: bool) -> None:
-        if held:
-            self.held += 1
-        else:
-            self.treated += 1
+    def add(self, held: bool, holdout: Holdout | None = None) -> None:
+        self.held += held
+        self.treated += not held
+        before = self.by_holdout.get(holdout, (0, 0))
+        self.by_holdout[holdout] = before[0] + (not held), before[1] + held
 
     def week(self, number: int) -> tuple[Outcomes, Outcomes]:
         return self.weeks.setdefault(number, (Outcomes(), Outcomes()))
@@ -67,12 +75,20 @@ class Trial:
         return treated, held
 
 
+class Draw(NamedTuple):
+    """An arm and the share it had then.  `is_kept`: with the customer, whether anything was decided in it or not."""
+
+    arm: str
+    share: float | None
+    is_kept: bool
+
+
 @dataclass(slots=True)
 class Arms:
     """Those of an experiment who were not held out: how many drew each arm, with which share, and what they did."""
 
     drawn: Counter[str] = field(default_factory=Counter[str])
-    shares: dict[str, float] = field(default_factory=dict)
+    draws: Counter[Draw] = field(default_factory=Counter[Draw])
     outcomes: defaultdict[str, Outcomes] = field(default_factory=lambda: defaultdict(Outcomes))
 
     @property

@@ -21,6 +21,11 @@ class Mail:
     touches: list[int] = field(default_factory=list)
     orders: int = 0
 
+    @property
+    def at(self) -> int:
+        """When it was sent; if it was not, when that was decided last."""
+        return self.last.at if self.sent_at is None else self.sent_at
+
 
 def mails_of(rows: Sequence[AnyRow]) -> Iterable[Mail]:
     """The messages of one customer, given all her rows in order of time."""

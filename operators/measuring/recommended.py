@@ -1,7 +1,9 @@
 """What recommendations came to: shown, clicked, bought, by what chose them.
 
 A product counts as clicked when she comes to it within a day of seeing it recommended, and as bought within seven days;
-both are the doing of the recommendation that showed it last before.  Whether she would have come to it anyway nobody
+both are the doing of the recommendation that showed it last before.  Orders are what they came to in the end: told
+twice they are one, cancelled they never were, and what was refunded is taken back from all their products alike.
+Whether she would have come to it anyway nobody
 can tell from this: only holding some out could.
 """
 
@@ -14,6 +16,9 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from operators.measuring.orders import by_id
+from operators.measuring.rows import Ordered
+from operators.measuring.rows import of_event as said_of
 from state import events as ev
 from state.events import Event
 from state.instants import parse_instant
@@ -36,17 +41,17 @@ class Shown(msgspec.Struct, gc=False, frozen=True, kw_only=True, array_like=True
 
 
 class Took(msgspec.Struct, gc=False, frozen=True, kw_only=True, array_like=True, tag="took"):
-    """She came to a product, or ordered it: then with what she paid, in minor units."""
+    """She came to a product, or ordered it: then with the order's id and what she paid, in minor units."""
 
     at: int
     id: str
     item: str
-    ordered: bool = False
+    order_id: str = ""
     minor: int = 0
     currency: str = ""
 
 
-AnyRow = Shown | Took
+AnyRow = Shown | Took | Ordered
 _union: Any = AnyRow
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder[AnyRow](_union).decode
@@ -113,24 +118,30 @@ def of_recommendation(made: Recommendation) -> Shown:
     )
 
 
-def of_event(event: Event) -> list[Took]:
-    """What she did about products; an order told twice is there once."""
-    if isinstance(event, ev.OrderCompleted):
-        order = event.order_id or event.id
-        return [
-            Took(
-                at=event.at,
-                id=f"{order} {place}",
-                item=line.product_id,
-                ordered=True,
-                minor=line.price.minor * line.quantity if line.price else 0,
-                currency=line.price.currency if line.price else event.currency,
-            )
-            for place, line in enumerate(event.products[:LINES_MAX])
-        ]
+def of_event(event: Event) -> list[Took | Ordered]:
+    """What she did about products, and all that is said of her orders."""
+    said = said_of(event)
+    if isinstance(said, Ordered):
+        return [*_lines(event, said.order_id), said]
     if isinstance(event, ev.ProductViewed | ev.ProductAdded):
         return [Took(at=event.at, id=event.id, item=event.product_id)]
     return []
+
+
+def _lines(event: Event, order_id: str) -> list[Took]:
+    if not isinstance(event, ev.OrderCompleted):
+        return []
+    return [
+        Took(
+            at=event.at,
+            id=f"{order_id} {place}",
+            item=line.product_id,
+            order_id=order_id,
+            minor=line.price.minor * line.quantity if line.price else 0,
+            currency=line.price.currency if line.price else event.currency,
+        )
+        for place, line in enumerate(event.products[:LINES_MAX])
+    ]
 
 
 class Ledger:
@@ -143,7 +154,8 @@ class Ledger:
         """One customer, given all of hers in order of time."""
         latest: dict[str, Shown] = {}
         clicked, bought = set[str](), set[str]()
-        for row in rows:
+        orders = by_id(row for row in rows if isinstance(row, Ordered))
+        for row in _once(rows):
             if isinstance(row, Shown):
                 came = self.came[_by(row)]
                 came.note(row, clicked=False)
@@ -154,11 +166,12 @@ class Ledger:
                 if row.at <= shown.at + CLICKED_MS and shown.id not in clicked:
                     clicked.add(shown.id)
                     came.note(shown, clicked=True)
-                if row.ordered and row.at <= shown.at + BOUGHT_MS:
+                order = orders.get(row.order_id)
+                if order is not None and not order.cancelled and row.at <= shown.at + BOUGHT_MS:
                     came.bought += shown.id not in bought
                     bought.add(shown.id)
                     came.orders += 1
-                    came.revenue[row.currency] += row.minor
+                    came.revenue[row.currency] += order.left_of(row.minor)
 
     def lines(self) -> Iterator[Line]:
         for by in sorted(self.came):
@@ -172,6 +185,16 @@ class Ledger:
                 orders=came.orders,
                 revenue=list(_amounts(came.revenue.items())),
             )
+
+
+def _once(rows: Iterable[AnyRow]) -> Iterator[Shown | Took]:
+    """Without the lines of an order that was told before: by the shop's page, say, and then by its backend."""
+    told: dict[str, int] = {}
+    for row in rows:
+        if isinstance(row, Shown) or (
+            isinstance(row, Took) and (not row.order_id or told.setdefault(row.order_id, row.at) == row.at)
+        ):
+            yield row
 
 
 def _by(row: Shown) -> By:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from operators.experiments import HOLDOUT, holdout_of
+from operators.experiments import HELD_OUT, HOLDOUT, holdout_of
 from state import events as ev
 from state.customer import Assigned
 from state.decisions import Decision
@@ -17,6 +17,7 @@ from state.events import Event
 from state.instants import parse_instant
 from state.messages import Delivery
 
+Said = Literal["completed", "updated", "cancelled", "refunded"]
 What = Literal["opened", "clicked", "bounced", "complained", "unsubscribed"]
 
 
@@ -28,7 +29,8 @@ class Row(msgspec.Struct, gc=False, frozen=True, kw_only=True, array_like=True, 
 
 
 class Decided(Row, frozen=True, kw_only=True, array_like=True, tag="decided"):
-    """`held`: by the holdout of the whole shop, or of this flow.  `experiment` is one of a flow's own, no holdout."""
+    """`held`: by the holdout of the whole shop, or of this flow.  `experiment` is one of a flow's own, no holdout.
+    `holdout`: the one that the decision names, whether it held her out or not, and its share then."""
 
     message_id: str
     flow: str
@@ -37,6 +39,8 @@ class Decided(Row, frozen=True, kw_only=True, array_like=True, tag="decided"):
     reason: str = ""
     marketing: bool = True
     held: Literal["", "shop", "flow"] = ""
+    holdout: Literal["", "shop", "flow"] = ""
+    holdout_share: float = 0.0
     experiment: str = ""
     arm: str = ""
     propensity: float | None = None
@@ -70,7 +74,7 @@ class Ordered(Row, frozen=True, kw_only=True, array_like=True, tag="ordered"):
     """An order, or a word about one: minor units of a currency; None where none was named."""
 
     order_id: str
-    what: Literal["completed", "updated", "cancelled", "refunded"]
+    what: Said
     minor: int | None = None
     currency: str = ""
 
@@ -87,7 +91,7 @@ _ENGAGED: dict[type[Event], What] = {
     ev.EmailMarkedAsSpam: "complained",
     ev.Unsubscribed: "unsubscribed",
 }
-_ORDERED: dict[type[Event], Literal["completed", "updated", "cancelled", "refunded"]] = {
+_ORDERED: dict[type[Event], Said] = {
     ev.OrderCompleted: "completed",
     ev.OrderUpdated: "updated",
     ev.OrderCancelled: "cancelled",
@@ -97,6 +101,10 @@ _ORDERED: dict[type[Event], Literal["completed", "updated", "cancelled", "refund
 
 def of_decision(decision: Decision) -> Decided:
     of_a_holdout = decision.experiment == HOLDOUT or decision.experiment == holdout_of(decision.flow)
+    holdout: Literal["", "shop", "flow"] = ""
+    share = decision.propensity or 0.0
+    if of_a_holdout and decision.propensity is not None:
+        holdout = "shop" if decision.experiment == HOLDOUT else "flow"
     held: Literal["", "shop", "flow"] = ""
     if decision.reason == "holdout":
         held = "flow" if decision.experiment == holdout_of(decision.flow) else "shop"
@@ -110,6 +118,8 @@ def of_decision(decision: Decision) -> Decided:
         reason=decision.reason,
         marketing=decision.kind == "marketing",
         held=held,
+        holdout=holdout,
+        holdout_share=round(share if decision.arm == HELD_OUT else 1 - share, 9) if holdout else 0.0,
         experiment="" if of_a_holdout else decision.experiment,
         arm="" if of_a_holdout else decision.arm,
         propensity=None if of_a_holdout else decision.propensity,

@@ -96,6 +96,22 @@ def test_revenue_is_exact_and_less_what_was_given_back(played: Path) -> None:
     assert everything["revenue"] == [{"amount": f"{cents // 100}.{cents % 100:02}", "currency": "PLN"}]
 
 
+def test_since_a_time_only_those_are_compared_who_came_since(played: Path) -> None:
+    rows = [row for row in decided(played) if row["flow"] == "abandoned_cart" and row.get("reason") != "no_consent"]
+    first = {row["customer"]: row["at"] for row in sorted(rows, key=lambda row: str(row["at"]), reverse=True)}
+    since = format_instant(MONDAY + 30 * HOUR)
+    came = sum(at >= since for at in first.values())
+    assert came < len({row["customer"] for row in rows if row["at"] >= since}), "some came before and got more since"
+    [cart] = [
+        line
+        for line in lines(reported(played, "--json", "--since", since))
+        if line["flow"] == "abandoned_cart" and not line["message"]
+    ]
+    assert sum(cart["srm"]["counts"].values()) == came
+    sends = [row for row in rows if row["outcome"] == "send" and row["at"] >= since]
+    assert cart["sent"] == len(sends)
+
+
 def test_one_flow_can_be_asked_for(played: Path) -> None:
     told = lines(reported(played, "--json", "--flow", "welcome"))
     assert {line["flow"] for line in told} == {"welcome"}

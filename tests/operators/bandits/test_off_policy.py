@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from operators.bandits.off_policy import Estimate, Values, doubly_robust, folds, ips, snips
+from operators.bandits.off_policy import ESS_MIN, Estimate, Values, doubly_robust, folds, ips, snips
 
 ITEMS, DECISIONS = 20, 3000
 
@@ -69,6 +69,18 @@ def test_an_interval_is_one_also_where_the_estimate_is_beyond_all_rewards() -> N
     told = ips(np.ones(400), np.full(400, 0.2), np.full(400, 0.4))
     assert told.value == pytest.approx(2)
     assert (told.low, told.high) == (1, 1)
+
+
+def test_an_estimate_beyond_all_rewards_has_no_support_however_large_the_log() -> None:
+    much = ips(np.ones(210), np.repeat([0.05, 0.9], [200, 10]), np.full(210, 0.5))
+    rewards, propensities = np.repeat([0.0, 1.0], [200, 5]), np.repeat([0.1, 0.9], [200, 5])
+    little = doubly_robust(rewards, propensities, np.full(205, 0.9), np.full(205, 0.5), np.full(205, 0.2))
+    assert much.ess > ESS_MIN
+    assert little.ess > ESS_MIN
+    assert not much.is_supported
+    assert not little.is_supported
+    own = np.full(300, 0.1)
+    assert ips(np.full(300, 0.7), own, own).is_supported
 
 
 def test_estimates_are_right_on_average() -> None:

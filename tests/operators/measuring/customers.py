@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from operators.measuring.account import DAY_MS, Terms, account
 from operators.measuring.ledger import Counts, Ledger, Place
-from operators.measuring.rows import AnyRow, Decided, Delivered, Engaged, Ordered, What
+from operators.measuring.rows import AnyRow, Decided, Delivered, Engaged, Ordered, Said, What
 
 MONDAY = 1_767_571_200_000  # 2026-01-05
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
@@ -52,7 +50,7 @@ def order(
     at: int,
     minor: int | None = 10_000,
     id: str = "o1",
-    what: Literal["completed", "updated", "cancelled", "refunded"] = "completed",
+    what: Said = "completed",
     currency: str = "PLN",
 ) -> Ordered:
     return Ordered(at=MONDAY + at, id=f"{id}{what}{at}", order_id=id, what=what, minor=minor, currency=currency)

@@ -11,7 +11,7 @@ from msgspec import structs
 from operators.measuring.account import DAY_MS, ROWS_MAX
 from operators.measuring.figures import Report
 from operators.measuring.ledger import Ledger, Place
-from operators.measuring.rows import AnyRow, Drawn, What
+from operators.measuring.rows import AnyRow, Drawn, Said, What
 from tests.operators.measuring.customers import HOUR, MONDAY, TERMS, accepted, counts, engaged, ledger, order, sent
 
 
@@ -87,6 +87,14 @@ def test_a_cancelled_order_never_was() -> None:
 
 def test_a_refund_long_after_the_window_counts_all_the_same() -> None:
     assert counts(sent(0), order(HOUR), order(60 * DAY_MS, None, what="refunded")).revenue["PLN"] == 0
+
+
+@pytest.mark.parametrize(("what", "orders", "left"), [("cancelled", 0, 0), ("refunded", 1, 0), ("updated", 1, 7_000)])
+def test_what_is_said_in_the_second_of_an_order_is_said_after_it(what: Said, orders: int, left: int) -> None:
+    minor = 7_000 if what == "updated" else None
+    said, bought = (structs.replace(order(HOUR, minor, what=what), id="a"), structs.replace(order(HOUR), id="z"))
+    found = counts(sent(0), said, bought)
+    assert (found.orders, found.revenue["PLN"]) == (orders, left)
 
 
 def test_who_clicked_has_seen_the_mail() -> None:
@@ -210,6 +218,55 @@ def test_who_got_nothing_in_an_arm_is_compared_all_the_same() -> None:
     assert (nothing.sent, nothing.lift) == (0, None)
     assert offer.lift is not None
     assert (offer.lift.against, offer.lift.control, offer.lift.control_converted) == ("nothing", 100, 0)
+
+
+def test_who_was_drawn_anew_is_not_compared_in_the_arm_that_was_taken_out() -> None:
+    drawn = Drawn(at=MONDAY + DAY_MS, id="x", experiment="x", arm="a", propensity=0.5)
+    found = ledger(
+        [sent(0, experiment="x", arm="b", propensity=0.5), drawn], terms=replace(TERMS, experiments={"x": "cart"})
+    )
+    lines = {line.arm: line for line in report(found).lines() if line.arm and not line.message}
+    assert (lines["b"].sent, lines["b"].lift, lines["a"].lift) == (1, None, None)
+
+
+SINCE = replace(TERMS, since=MONDAY + DAY_MS)
+
+
+def test_who_came_before_is_not_compared_from_her_second_message_on() -> None:
+    rows: list[AnyRow] = [sent(0), sent(2 * DAY_MS, "offer"), sent(2 * DAY_MS - 1, "a", "news"), order(3 * DAY_MS)]
+    found = ledger(rows, [sent(DAY_MS)], terms=SINCE)
+    assert found.trials[Place()].treated == found.trials[Place("cart")].treated == 1
+    assert found.trials[Place("news")].treated == 1
+    assert Place("cart", "offer") not in found.trials
+    assert (found.counts[Place("cart", "offer")].sent, found.counts[Place("cart", "offer")].orders) == (1, 1)
+    assert Place("cart", "reminder") in found.trials
+
+
+def test_an_order_after_an_earlier_message_is_not_the_doing_of_what_is_counted() -> None:
+    early, late = sent(DAY_MS - 1), sent(DAY_MS)
+    found = counts(early, late, engaged(early, "clicked", HOUR), order(DAY_MS + 2 * HOUR), terms=SINCE)
+    assert (found.sent, found.clicked, found.converted, found.orders) == (1, 0, 0, 0)
+
+
+def test_a_message_put_off_before_and_sent_since_is_counted() -> None:
+    mail = structs.replace(sent(0), at=MONDAY + DAY_MS, id="later")
+    assert counts(sent(0, reason="quiet_hours"), mail, terms=SINCE).sent == 1
+    assert counts(sent(0, reason="quiet_hours"), terms=SINCE).unsent == {}
+
+
+def test_who_came_to_an_experiment_before_is_in_no_arm_of_those_who_came_since() -> None:
+    terms = replace(SINCE, experiments={"x": "cart"})
+
+    def drawn(at: int) -> Drawn:
+        return Drawn(at=MONDAY + at, id="x", experiment="x", arm="a", propensity=0.5)
+
+    def mail(at: int) -> AnyRow:
+        return sent(at, experiment="x", arm="a", propensity=0.5)
+
+    both = [drawn(0), mail(0), mail(2 * DAY_MS)]
+    found = ledger(both, [mail(0), mail(2 * DAY_MS)], [mail(0), drawn(2 * DAY_MS)], [drawn(DAY_MS)], terms=terms)
+    assert found.arms[Place("cart", experiment="x")].drawn == {"a": 1}
+    assert Place("cart", experiment="x", arm="a") not in found.trials
 
 
 def held_by_the_flow(at: int) -> AnyRow:

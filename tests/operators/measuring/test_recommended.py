@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from operators.measuring.recommended import Ledger, Line, Shown, Took, decode, encode, of_event
-from state.events import OrderCompleted, OrderLine, ProductViewed
+import pytest
+
+from operators.measuring.recommended import AnyRow, Ledger, Line, Shown, decode, encode, of_event
+from state.events import Event, OrderCancelled, OrderCompleted, OrderLine, OrderRefunded, ProductViewed
 from state.money import Money
 from state.recommendations import CLICKED_MS
 
@@ -15,17 +17,22 @@ def shown(at: int, *items: str, strategy: str = "co_visitation") -> Shown:
     return Shown(at=NOW + at, id=f"r{at}", block="discover", strategy=strategy, model="", place="message", items=items)
 
 
-def viewed(at: int, item: str) -> Took:
+def viewed(at: int, item: str) -> AnyRow:
     [row] = of_event(ProductViewed(id=f"v{at}", at=NOW + at, product_id=item))
     return row
 
 
-def ordered(at: int, *items: str) -> list[Took]:
+def ordered(at: int, *items: str, order_id: str = "") -> list[AnyRow]:
     lines = tuple(OrderLine(product_id=item, quantity=2, price=Money(500, "PLN")) for item in items)
-    return of_event(OrderCompleted(id=f"o{at}", at=NOW + at, order_id=f"o{at}", products=lines))
+    total = Money(1000 * len(items), "PLN")
+    return said(OrderCompleted(id=f"o{at}", at=NOW + at, order_id=order_id or f"o{at}", products=lines, total=total))
 
 
-def told(*rows: Shown | Took) -> list[Line]:
+def said(event: Event) -> list[AnyRow]:
+    return [*of_event(event)]
+
+
+def told(*rows: AnyRow) -> list[Line]:
     ledger = Ledger()
     ledger.account([decode(encode(row)) for row in sorted(rows, key=lambda row: row.at)])
     return list(ledger.lines())
@@ -40,6 +47,29 @@ def test_one_recommendation_is_clicked_once_and_what_is_bought_of_it_has_its_wor
 def test_what_comes_late_or_before_is_not_its_doing() -> None:
     [line] = told(viewed(-1, "p1"), shown(0, "p1"), viewed(CLICKED_MS + 1, "p1"), *ordered(8 * DAY, "p1"))
     assert (line.clicked, line.bought, line.revenue) == (0, 0, [])
+
+
+def test_an_order_that_page_and_backend_tell_of_is_one() -> None:
+    twice = [*ordered(HOUR, "p1", order_id="o"), *ordered(HOUR + 2_000, "p1", order_id="o")]
+    [line] = told(shown(0, "p1"), *twice)
+    assert (line.bought, line.orders, line.revenue) == (1, 1, [("10.00", "PLN")])
+    [line] = told(twice[0], twice[1], shown(HOUR + 1_000, "p1"), *twice[2:])
+    assert (line.bought, line.orders, line.revenue) == (0, 0, [])
+
+
+def test_a_cancelled_order_was_not_bought_but_she_came() -> None:
+    gone = OrderCancelled(id="x", at=NOW + 9 * DAY, order_id="o")
+    [line] = told(shown(0, "p1"), *ordered(HOUR, "p1", order_id="o"), *said(gone))
+    assert (line.clicked, line.bought, line.orders, line.revenue) == (1, 0, 0, [])
+
+
+@pytest.mark.parametrize(("back", "left"), [(None, []), (Money(500, "PLN"), [("7.50", "PLN")])])
+def test_what_was_refunded_is_taken_back_from_all_products_alike(
+    back: Money | None, left: list[tuple[str, str]]
+) -> None:
+    refund = OrderRefunded(id="x", at=NOW + 9 * DAY, order_id="o", total=back)
+    [line] = told(shown(0, "p1"), *ordered(HOUR, "p1", "p9", order_id="o"), *said(refund))
+    assert (line.bought, line.orders, line.revenue) == (1, 1, left)
 
 
 def test_of_two_that_showed_it_the_last_one_is_credited() -> None:
