@@ -27,9 +27,9 @@ class Wish(NamedTuple):
     reason: str
 
 
-def live(seed: int, accidents: Accidents | None = None) -> World:
+def live(seed: int, accidents: Accidents | None = None, rules: Rules | None = None) -> World:
     """Play one life and check it; raises `AssertionError`, with the seed in its text, where a promise broke."""
-    world = World(seed, accidents)
+    world = World(seed, accidents, rules=rules)
     try:
         world.run()
         check(world, expected(world))
@@ -71,7 +71,7 @@ def expected(world: World) -> Counter[Wish]:
     """What each customer's events, taken in order with nothing in between, lead to."""
     found: Counter[Wish] = Counter()
     decoder = Decoder("PLN")
-    engine = Engine(PROGRAM, Rules(), IDS, breaker=NeverStops(), clock="replay", sends=False)
+    engine = Engine(PROGRAM, world.rules, IDS, breaker=NeverStops(), clock="replay", sends=False)
     customers: dict[str, tuple[Customer, Effects]] = {}
     for offset, (at, topic, key, body) in enumerate(world.events):
         name = person(key)

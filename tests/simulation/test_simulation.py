@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from operators.guards import Rules
 from tests.simulation import outages, strangers
 from tests.simulation.checks import live
 from tests.simulation.world import Accidents
@@ -18,6 +19,8 @@ STRANGERS_FAILED_ONCE = [
     505945,  # forwarded records that a known shard put back read before the claim
     559213,  # an event that was merged, and forwarded by an anonymous shard put back
 ]
+A_GAP_APART = Accidents(worker=0.03, put_back=0.4, trouble=0)
+"""With a provider that takes all: whether a message that it does not take counts for the gap is a matter of chance."""
 OFTEN_PUT_BACK = Accidents(worker=0.05, put_back=0.6)
 STRANGERS_FAILED_WHEN_OFTEN_PUT_BACK = [
     1667,  # the result of an attempt that an anonymous shard put back did not repeat
@@ -34,6 +37,13 @@ def test_no_decision_is_lost_doubled_or_invented_whatever_dies() -> None:
     assert hits["worker"] > 300
     assert hits["put_back"] > 50
     assert hits["courier"] > 10
+
+
+def test_a_gap_between_messages_is_kept_and_put_off_ones_come_whatever_dies() -> None:
+    hits: Counter[str] = Counter()
+    for seed in range(100):
+        hits += live(seed, replace(A_GAP_APART, hit=Counter()), Rules(min_gap=2_000)).accidents.hit
+    assert hits["put_back"] > 50
 
 
 def test_without_accidents_every_message_is_accepted_exactly_once() -> None:

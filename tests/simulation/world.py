@@ -116,8 +116,10 @@ class World:
         accidents: Accidents | None = None,
         happens: Happens | None = None,
         outage: Outage | None = None,
+        rules: Rules | None = None,
     ) -> None:
         self.chance = Random(seed)
+        self.rules = rules or Rules()
         self.outage = outage
         self.accidents = accidents or Accidents()
         self.wall = START / 1000
@@ -215,7 +217,7 @@ class World:
         self.reader, self.writer = reader, writer
         reader.now = writer.now = self.wall
         around = Surroundings(
-            engine=Engine(PROGRAM, Rules(), IDS, breaker=Breaker(), clock="live", links="log"),
+            engine=Engine(PROGRAM, self.rules, IDS, breaker=Breaker(), clock="live", links="log"),
             program=PROGRAM,
             ids=IDS,
             decoder=Decoder("PLN"),
