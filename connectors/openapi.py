@@ -11,13 +11,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from connectors.problems import PROBLEM
+from state.fields import ID_CHARS_MAX
 from state.recommendations import BLOCKS, Recommendation
 
 PATH = "/openapi.json"
 VERSION = "1"  # of what is promised: it goes up when somebody who relies on it would be wrong
 LIMIT_DEFAULT, LIMIT_MAX = 12, 100
 EXCLUDED_MAX = 200
-ID_CHARS_MAX = 256
 
 _JSON, _HTML, _TEXT = "application/json", "text/html", "text/plain"
 Described = Mapping[str, Any]
@@ -130,7 +130,7 @@ _OPERATIONS: Mapping[str, Described] = {
             _in_query(
                 "exclude",
                 f"Ids of products to leave out, with commas or said several times, {EXCLUDED_MAX} at most.",
-                {"type": "array", "items": {"type": "string"}},
+                {"type": "array", "items": {"type": "string", "maxLength": ID_CHARS_MAX}},
                 style="form",
                 explode=False,
             ),
