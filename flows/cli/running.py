@@ -17,6 +17,11 @@ from flows.cli.resting import parked
 from flows.supervisor import PARTS, Part, Supervisor
 from flows.supervisor_edits import ParkedNowhere, forms, left_behind
 
+NOTHING_TO_SERVE = (
+    'http.listen is "none", so that there is nothing to serve. Name an address, such as "127.0.0.1:8000", or do not '
+    "start this process."
+)
+
 
 def check(
     config: Config = None,
@@ -71,6 +76,8 @@ def run(
 
     settings = settings_of(config)
     faults = what_is_missing(settings, load_catalog(settings.flows))
+    if only == "serve" and settings.http.listen is None:
+        faults.append(NOTHING_TO_SERVE)
     if faults:
         print("\n".join(faults), file=sys.stderr)
         raise typer.Exit(2)
