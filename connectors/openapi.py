@@ -156,9 +156,9 @@ _OPERATIONS: Mapping[str, Described] = {
         "Unsubscribe with one click (RFC 8058)",
         {
             "200": _told("Done, and in the log.", _HTML, _PAGE),
-            "400": _told("Not the one field of RFC 8058.", _TEXT, _PAGE),
-            "404": _told("No valid link.", _HTML, _PAGE),
-            "503": _told("The log takes nothing at the moment; try again.", _TEXT, _PAGE),
+            "400": _refused("Not the one field of RFC 8058."),
+            "404": _refused("No valid link."),
+            "503": _refused("The log takes nothing at the moment; try again."),
         },
         parameters=[_TOKEN],
         requestBody={
