@@ -11,13 +11,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from connectors.problems import PROBLEM
+from state.fields import ID_CHARS_MAX
 from state.recommendations import BLOCKS, Recommendation
 
 PATH = "/openapi.json"
 VERSION = "1"  # of what is promised: it goes up when somebody who relies on it would be wrong
 LIMIT_DEFAULT, LIMIT_MAX = 12, 100
 EXCLUDED_MAX = 200
-ID_CHARS_MAX = 256
 
 _JSON, _HTML, _TEXT = "application/json", "text/html", "text/plain"
 Described = Mapping[str, Any]
@@ -130,7 +130,7 @@ _OPERATIONS: Mapping[str, Described] = {
             _in_query(
                 "exclude",
                 f"Ids of products to leave out, with commas or said several times, {EXCLUDED_MAX} at most.",
-                {"type": "array", "items": {"type": "string"}},
+                {"type": "array", "items": {"type": "string", "maxLength": ID_CHARS_MAX}},
                 style="form",
                 explode=False,
             ),
@@ -156,9 +156,9 @@ _OPERATIONS: Mapping[str, Described] = {
         "Unsubscribe with one click (RFC 8058)",
         {
             "200": _told("Done, and in the log.", _HTML, _PAGE),
-            "400": _told("Not the one field of RFC 8058.", _TEXT, _PAGE),
-            "404": _told("No valid link.", _HTML, _PAGE),
-            "503": _told("The log takes nothing at the moment; try again.", _TEXT, _PAGE),
+            "400": _refused("Not the one field of RFC 8058."),
+            "404": _refused("No valid link."),
+            "503": _refused("The log takes nothing at the moment; try again."),
         },
         parameters=[_TOKEN],
         requestBody={

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import hmac
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -18,12 +17,14 @@ from typing import Protocol
 
 import msgspec
 from prometheus_client import Histogram
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connectors.openapi import EXCLUDED_MAX, ID_CHARS_MAX, LIMIT_DEFAULT, LIMIT_MAX
+from connectors.openapi import EXCLUDED_MAX, LIMIT_DEFAULT, LIMIT_MAX
 from connectors.problems import problem
+from state.fields import ID_CHARS_MAX, identifier
 from state.recommendations import BLOCKS, Block, Recommendation
 
 RECOMMEND_SECONDS = Histogram(
@@ -32,6 +33,7 @@ RECOMMEND_SECONDS = Histogram(
     ["block"],
     buckets=(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 1),
 )
+_AN_ID = f"that has 1 to {ID_CHARS_MAX} characters, none of them a control character"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -47,12 +49,19 @@ class _Bad(ValueError):
     """What is wrong with a request."""
 
 
+class _WholeConvertor(PathConvertor):
+    """All that stands in a path, line breaks too: `path` leaves the last one out, which would make it another id."""
+
+    regex = "(?s:.*)"
+
+
 def routes(recommender: Recommender, executor: Executor, *, read_key: str = "", local: bool = True) -> list[Route]:
     """`GET /v1/recommendations/{customer}` and `GET /v1/items/{id}/similar`.
 
     `executor` has one thread, since a store is read by one.  With a `read_key` a request must carry it, as the user
     of Basic or as a Bearer token; without one nobody is told anything unless the door is a `local` one.
     """
+    register_url_convertor("whole", _WholeConvertor())
 
     def refused(request: Request) -> Response | None:
         if not read_key and not local:
@@ -96,13 +105,14 @@ def routes(recommender: Recommender, executor: Executor, *, read_key: str = "", 
         return await answer(request, "similar", lambda: recommender.similar(item, limit))
 
     return [
-        Route("/v1/recommendations/{customer:path}", recommendations, methods=["GET"]),
-        Route("/v1/items/{id:path}/similar", similar, methods=["GET"]),
+        Route("/v1/recommendations/{customer:whole}", recommendations, methods=["GET"]),
+        Route("/v1/items/{id:whole}/similar", similar, methods=["GET"]),
     ]
 
 
 def _tags(request: Request) -> set[str]:
-    return {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
+    lines = request.headers.getlist("if-none-match")
+    return {each.strip().removeprefix("W/") for line in lines for each in line.split(",")}
 
 
 def _refused(request: Request, read_key: str) -> Response | None:
@@ -119,15 +129,15 @@ def _shown_key(request: Request) -> str:
     if scheme.lower() == "basic":
         try:
             return base64.b64decode(told, validate=True).decode().partition(":")[0]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             return ""
     return ""
 
 
 def _id(request: Request, name: str) -> str:
     found: str = request.path_params[name]
-    if not found or len(found) > ID_CHARS_MAX:
-        raise _Bad(f"{name} has {len(found)} characters; it needs 1 to {ID_CHARS_MAX}.")
+    if not identifier(found):
+        raise _Bad(f"{name} is no id: {_AN_ID}.")
     return found
 
 
@@ -141,7 +151,7 @@ def _block(request: Request) -> Block:
 
 def _limit(request: Request) -> int:
     asked = request.query_params.get("limit", str(LIMIT_DEFAULT))
-    if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:6]) <= LIMIT_MAX):
+    if not (asked.isascii() and asked.isdigit() and len(asked) <= len(str(LIMIT_MAX)) and 1 <= int(asked) <= LIMIT_MAX):
         raise _Bad(f"limit is no whole number from 1 to {LIMIT_MAX}.")
     return int(asked)
 
@@ -152,7 +162,9 @@ def _excluded(request: Request) -> frozenset[str]:
     asked = [item for each in given for item in each.split(",") if item]
     if len(asked) > EXCLUDED_MAX:
         raise _Bad(f"exclude names {len(asked)} items; at most {EXCLUDED_MAX} are looked at.")
-    return frozenset(asked).union(each for each in given if each)
+    if not all(map(identifier, asked)):
+        raise _Bad(f"exclude names what is no id: {_AN_ID}.")
+    return frozenset(asked).union(filter(identifier, given))
 
 
 def _etag(found: Recommendation) -> str:

@@ -22,7 +22,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from connectors import openapi
-from connectors.problems import of_exception
+from connectors.problems import of_exception, problem
 from connectors.tokens import Tokens, UnsubscribeToken
 from state.instants import format_instant
 from state.records import Writer
@@ -31,6 +31,7 @@ BODY_BYTES_MAX = 1024
 ONE_CLICK = "List-Unsubscribe=One-Click"
 BODY_SECONDS_MAX = 10.0
 APPEND_SECONDS_MAX = 10.0
+_NO_LINK, _WAY_OUT = "This link is not valid", "It may have been cut on its way to you. Use the link in the mail."
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -89,25 +90,21 @@ def app(
     async def show(request: Request) -> Response:
         token = tokens.open(request.path_params["token"])
         if token is None:
-            return _page(
-                "This link is not valid", "It may have been cut on its way to you. Use the link in the mail.", 404
-            )
+            return _page(_NO_LINK, _WAY_OUT, 404)
         return _page("Unsubscribe", _QUESTION.format(what=_what(token)), 200)
 
     async def act(request: Request) -> Response:
         text = request.path_params["token"]
         token = tokens.open(text)
         if token is None:
-            return _page(
-                "This link is not valid", "It may have been cut on its way to you. Use the link in the mail.", 404
-            )
+            return problem(404, f"{_NO_LINK}. {_WAY_OUT}", headers=_HEADERS)
         if not await _is_one_click(request):
-            return PlainTextResponse(f"Send a form with {ONE_CLICK} and nothing else.\n", 400, _HEADERS)
+            return problem(400, f"Send a form with {ONE_CLICK} and nothing else.", headers=_HEADERS)
         try:
             await appender.append(topic, token.customer.encode(), _withdrawal(token, text, wall()))
         except (RuntimeError, TimeoutError):
             headers = {**_HEADERS, "Retry-After": "30"}
-            return PlainTextResponse("This did not work just now. Please try again in a minute.\n", 503, headers)
+            return problem(503, "This did not work just now. Please try again in a minute.", headers=headers)
         return _page("You are unsubscribed", f"We will send you no more {_what(token)}.", 200)
 
     async def healthy(_: Request) -> Response:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,11 +24,12 @@ from connectors.tokens import Tokens
 from connectors.unsubscribe import app
 from flows import worker_doors as doors
 from flows.serve_recommendations import Recommending
-from flows.worker_process import prepare, settings_for, told_by_supervisor
+from flows.worker_process import METRICS_BEATS, Beat, prepare, settings_for, told_by_supervisor
 from state.ids import Ids
 from state.secret import load_or_make
 
 BACKLOG = 2048
+BEAT_SECONDS = 1.0
 
 log = logging.getLogger("impuls.serve")
 
@@ -35,7 +38,7 @@ def serve(settings: Settings) -> None:
     """Serve until told to stop."""
     listen = settings.http.listen
     assert listen is not None
-    with listening_on(listen) as door, closing(doors.open_writer(settings)) as writer:
+    with listening_on(listen) as door, closing(doors.open_writer(settings)) as writer, _beating(settings):
         inputs = doors.input_topics(settings)
         topic = "engagement" if "engagement" in inputs else inputs[-1]
         secret = load_or_make(settings.secret_file, settings.data_dir)
@@ -60,6 +63,27 @@ def listening_on(listen: Address) -> socket.socket:
             f"http.listen: {listen.host}:{listen.port} cannot be listened on ({why}). "
             "End whatever has it, or name another address."
         ) from None
+
+
+@contextmanager
+def _beating(settings: Settings) -> Iterator[None]:
+    """Meanwhile this process tells that it lives, and its metrics."""
+    beat, ended = Beat(settings.data_dir, "serve"), threading.Event()
+
+    def tell() -> None:
+        for number in count():
+            beat.tell({}, metrics=number % METRICS_BEATS == 0)
+            if ended.wait(BEAT_SECONDS):
+                return
+
+    telling = threading.Thread(target=tell, name="beat", daemon=True)
+    telling.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        telling.join()
+        beat.tell({})
 
 
 @contextmanager

@@ -10,11 +10,9 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -22,6 +20,7 @@ from config.settings import Settings
 from flows import worker_doors as doors
 from flows.catalog import load
 from flows.serve_following import Following
+from flows.serve_kept import Kept, KeptAnswers, Key, Versions
 from operators.recommender import answers
 from operators.recommender.histories import history_of
 from operators.recommender.reading import Learnt
@@ -40,18 +39,7 @@ log = logging.getLogger("impuls.serve")
 SHARD_SECONDS = 10.0  # how old a shard may be as it is read; what came since is followed
 APART_SECONDS = 0.1  # no two are read anew at once: who asks meanwhile is answered from an older one,
 SHARD_SECONDS_MAX = 60.0  # but no older than that
-KEPT_SECONDS = 10.0  # how long an answer stands while she does nothing
-KEPT_SIMILAR_SECONDS = 1.0  # the same of what is for nobody: the learner writes as often
-KEPT_MAX = 20_000
 _encode = msgspec.json.Encoder().encode
-_Key = tuple[str, Block, int, frozenset[str]]
-_Versions = dict[str, int]  # of each id of hers, what `RecentEvents` counted when she was looked up
-
-
-class _Kept(NamedTuple):
-    versions: _Versions
-    at: float
-    answer: Recommendation
 
 
 class Recommending:
@@ -64,13 +52,13 @@ class Recommending:
         self._resources: Resources | None = None
         self._shards: dict[int, tuple[ShardReading, float]] = {}
         self._refresh_at = 0.0
-        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._kept = KeptAnswers()
         self._writer = doors.open_writer(settings)
         self._following = Following(settings)
         self._following.start()
 
     def recommend(self, customer: str, block: Block, limit: int, exclude: frozenset[str]) -> Recommendation:
-        """Kept until she does something new, one of it is sold out, or it is `KEPT_SECONDS` old; logged once."""
+        """Kept until she does something new, one of it is sold out, or it is too old (`serve_kept`); logged once."""
         key = (customer, block, limit, exclude)
 
         def answered() -> Recommendation:
@@ -95,7 +83,7 @@ class Recommending:
 
     def similar(self, item: str, limit: int) -> Recommendation:
         """Logged like what is for a customer, and kept for a shorter time."""
-        key: _Key = (item, "similar", limit, frozenset())
+        key: Key = (item, "similar", limit, frozenset())
 
         def answered() -> Recommendation:
             now = time.time()
@@ -128,28 +116,25 @@ class Recommending:
             self._learnt.close()
             return answered()
 
-    def _standing(self, key: _Key, now: float) -> Recommendation | None:
+    def _standing(self, key: Key, now: float) -> Recommendation | None:
         """What was answered lately and would still be."""
-        kept = self._kept.get(key)
-        if kept is None or now - kept.at >= (KEPT_SECONDS if kept.answer.customer else KEPT_SIMILAR_SECONDS):
+        kept = self._kept.get(key, now)
+        if kept is None:
             return None
         recent, facts = self._following.recent, self._learnt.facts
         if any(recent.version(who) != version for who, version in kept.versions.items()):
             return None
         return None if any(facts(each.item).available is False for each in kept.answer.items) else kept.answer
 
-    def _told(self, key: _Key, versions: _Versions, now: float, made: Recommendation) -> Recommendation:
+    def _told(self, key: Key, versions: Versions, now: float, made: Recommendation) -> Recommendation:
         # Best effort: an answer is not held up because the log is full.
         self._writer.send(TOPIC, made.customer.encode(), _encode(made))
         answer = msgspec.structs.replace(made, features=()) if made.features else made
         if answer.items:
-            self._kept[key] = _Kept(versions, now, answer)
-            self._kept.move_to_end(key)
-            if len(self._kept) > KEPT_MAX:
-                self._kept.popitem(last=False)
+            self._kept.put(key, Kept(versions, now, answer))
         return answer
 
-    def _history(self, customer: str) -> tuple[History, _Versions]:
+    def _history(self, customer: str) -> tuple[History, Versions]:
         record = self._record(customer)
         who = customer
         if record is not None and record.alias is not None and record.alias.of:

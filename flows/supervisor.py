@@ -26,7 +26,7 @@ from flows import huge_pages
 from flows import worker_doors as doors
 from flows.catalog import load
 from flows.published_models import FOLDER as MODELS
-from flows.supervisor_health import Health
+from flows.supervisor_health import AddressTaken, Health
 from flows.supervisor_retention import unread
 from flows.supervisor_start import Plan, await_topics, plan
 from flows.worker_place import Place, free_addresses, lowest_told, place_file
@@ -117,8 +117,9 @@ class Supervisor:
         health = Health(self._settings, workers, lambda: not self._unwell())
         well = False
         try:
+            self._forget_beats()
+            self._answer(health)
             self._start()
-            health.start()
             self._watch()
         finally:
             well = self._drain()
@@ -130,14 +131,26 @@ class Supervisor:
         log.info("drained" if well else "ended by force")
         return 0 if well else 1
 
-    def _start(self) -> None:
-        settings = self._settings
-        await_topics(settings)
-        run_dir = settings.data_dir / "run"
+    def _forget_beats(self) -> None:
+        """What processes that are gone said of themselves would be taken for the new ones'."""
+        run_dir = self._settings.data_dir / "run"
         run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for stale in run_dir.glob("*.*"):
             if stale.name.split("-")[0].split(".")[0] in self._parts:
                 stale.unlink()
+
+    def _answer(self, health: Health) -> None:
+        """Before anything is started.  Beside a worker's supervisor, which tells of all, others do without."""
+        try:
+            health.start()
+        except AddressTaken as error:
+            if "worker" in self._parts:
+                raise
+            log.warning("metrics not told here", extra={"fact": str(error)})
+
+    def _start(self) -> None:
+        settings = self._settings
+        await_topics(settings)
         if "worker" in self._parts:
             self._reader = doors.open_reader(settings, settings.kafka.group)
             self._groups.append(Group("worker", [self._worker(number) for number in range(self._workers)]))

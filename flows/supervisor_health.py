@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 import time
@@ -16,9 +17,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from config.settings import Settings
+from config.values import Address
 from operators import balance
 
 STALE_SECONDS = 10.0
+
+
+class AddressTaken(OSError):
+    """Somebody else listens where we would; the text has the way out."""
 
 
 class Health:
@@ -31,6 +37,7 @@ class Health:
         self._server: ThreadingHTTPServer | None = None
 
     def start(self) -> None:
+        """Answer from now on.  Raises `AddressTaken`, or `OSError` where there is no such address, with the way out."""
         if self._listen is None:
             return
         health = self
@@ -47,7 +54,7 @@ class Health:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer((self._listen.host, self._listen.port), Handler)
+        self._server = _server(self._listen, Handler)
         threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
 
     def stop(self) -> None:
@@ -72,6 +79,17 @@ class Health:
     def _ready(self, name: str) -> bool:
         status = read_beat(self._folder, name)
         return bool(status.get("ready")) and time.time() - status.get("at", 0) < STALE_SECONDS
+
+
+def _server(listen: Address, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    try:
+        return ThreadingHTTPServer((listen.host, listen.port), handler)
+    except OSError as error:
+        kind = AddressTaken if error.errno == errno.EADDRINUSE else OSError
+        raise kind(
+            f"metrics.listen: {listen.host}:{listen.port} cannot be listened on ({error.strerror}). "
+            'End whatever has it, or name another address, or "none".'
+        ) from None
 
 
 class Merged(Collector):

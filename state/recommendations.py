@@ -51,7 +51,10 @@ class Wanted(msgspec.Struct, gc=False, frozen=True, kw_only=True):
 
 
 class ItemFacts(msgspec.Struct, gc=False, array_like=True):
-    """What is known of a product, as its events said it last.  `available` is None where no catalogue told."""
+    """What is known of a product, as its events said it last.  `available` is None where no catalogue told.
+
+    Event times of what was said last stand apart, since clicks and the catalogue are read in no order of their own.
+    """
 
     name: str = ""
     price: Money | None = None
@@ -59,8 +62,11 @@ class ItemFacts(msgspec.Struct, gc=False, array_like=True):
     url: str = ""
     image_url: str = ""
     available: bool | None = None
-    at: int = 0  # event time of what was said last
+    at: int = 0  # of name, category and addresses
     markets: tuple[str, ...] = ()  # countries it is sold in; empty: all, or nobody said
+    price_at: int = 0
+    available_at: int = 0
+    markets_at: int = 0
 
 
 class Recommended(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):

@@ -19,6 +19,11 @@ from flows.supervisor_edits import ParkedNowhere, forms, left_behind
 from state import identity
 from state.store_errors import StoreRefused
 
+NOTHING_TO_SERVE = (
+    'http.listen is "none", so that there is nothing to serve. Name an address, such as "127.0.0.1:8000", or do not '
+    "start this process."
+)
+
 
 def check(
     config: Config = None,
@@ -91,6 +96,8 @@ def run(
 
     settings = settings_of(config)
     faults = what_is_missing(settings, load_catalog(settings.flows)) + misplaced(settings)
+    if only == "serve" and settings.http.listen is None:
+        faults.append(NOTHING_TO_SERVE)
     if faults:
         print("\n".join(faults), file=sys.stderr)
         raise typer.Exit(2)

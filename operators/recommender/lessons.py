@@ -6,6 +6,7 @@ Statistical and forgiving: visits are remembered for the visitors seen last, and
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import TypeVar
 
 from operators.recommender.model import CoVisitation
 from operators.recommender.shelf import Shelf
@@ -17,6 +18,7 @@ from state.recommendations import ItemFacts
 VISITORS_MAX = 50_000
 LINES_MAX = 50  # products of one order that are learnt from
 VIEW, CART, ORDER = 1.0, 3.0, 5.0
+_Word = TypeVar("_Word")
 
 
 class Lessons:
@@ -79,20 +81,42 @@ class Lessons:
         available: bool | None = None,
         markets: tuple[str, ...] | None = None,
     ) -> None:
-        """Keep what was said last, each word by itself: an event that leaves one out does not unsay it."""
-        known = self._shelf.facts(product) or ItemFacts()
-        if at < known.at:
-            return
-        now = ItemFacts(
-            name=said.name or known.name,
-            price=said.price or known.price,
-            category=said.category or known.category,
-            url=said.url or known.url,
-            image_url=said.image_url or known.image_url,
-            available=known.available if available is None else available,
-            at=known.at,
-            markets=known.markets if markets is None else markets,
-        )
-        if now != known or not known.at:
-            now.at = at
+        known = self._shelf.facts(product)
+        now = described(known or ItemFacts(), said, at, available, markets)
+        if now != known:
             self._shelf.put_facts(product, now)
+
+
+def described(
+    known: ItemFacts,
+    said: ev.ProductEvent | ev.OrderLine,
+    at: int,
+    available: bool | None,
+    markets: tuple[str, ...] | None,
+) -> ItemFacts:
+    """What is known after these words: of each what was said last, in whichever order they are read.
+
+    What an event leaves out it does not unsay, and what nobody had said yet is told by an older word too.
+    """
+    first, then = (said, known) if at >= known.at else (known, said)
+    is_told = said.name or said.category or said.url or said.image_url
+    price, price_at = _last(said.price, at, known.price, known.price_at)
+    is_available, available_at = _last(available, at, known.available, known.available_at)
+    sold_in, markets_at = _last(markets, at, known.markets, known.markets_at)
+    return ItemFacts(
+        name=first.name or then.name,
+        price=price,
+        category=first.category or then.category,
+        url=first.url or then.url,
+        image_url=first.image_url or then.image_url,
+        available=is_available,
+        at=max(at, known.at) if is_told else known.at,
+        markets=sold_in,
+        price_at=price_at,
+        available_at=available_at,
+        markets_at=markets_at,
+    )
+
+
+def _last(word: _Word | None, at: int, known: _Word, known_at: int) -> tuple[_Word, int]:
+    return (known, known_at) if word is None or at < known_at else (word, at)

@@ -120,7 +120,11 @@ def test_products_like_one_product_also_where_ids_have_slashes() -> None:
         ({"limit": "0"}, "limit"),
         ({"limit": "many"}, "limit"),
         ({"limit": "9" * 5000}, "limit"),
+        ({"limit": "000001999999"}, "limit"),
+        ({"limit": "000001" + "9" * 5000}, "limit"),
         ({"exclude": ",".join(f"p{n}" for n in range(EXCLUDED_MAX + 1))}, "exclude"),
+        ({"exclude": "shoes," + "x" * 300}, "exclude"),
+        ({"exclude": "a\0b"}, "exclude"),
     ],
 )
 def test_a_wrong_question_is_told_what_is_wrong(asked: dict[str, str], fact: str) -> None:
@@ -132,11 +136,29 @@ def test_a_wrong_question_is_told_what_is_wrong(asked: dict[str, str], fact: str
         assert client.get(f"/v1/recommendations/{'x' * 300}").status_code == 400
 
 
+@pytest.mark.parametrize("cut", ["a%00b", "a%0A", "a%0Ab", "%0Aa", "a%7F", "a%C2%85", "x" * 257])
+def test_an_id_that_no_event_could_have_is_nobodys(cut: str) -> None:
+    shop = Shop()
+    with door(shop) as client:
+        for path in (f"/v1/recommendations/{cut}", f"/v1/items/{cut}/similar"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+            assert "is no id" in answer.json()["detail"]
+    assert shop.asked == 0
+
+
+def test_what_is_kept_may_be_named_in_several_lines() -> None:
+    with door(Shop()) as client:
+        path = "/v1/recommendations/c42"
+        tags = ['"another"', client.get(path).headers["etag"]]
+        assert client.get(path, headers=[("If-None-Match", tag) for tag in tags]).status_code == 304
+
+
 def test_with_a_key_only_those_who_have_it_are_told() -> None:
     with door(Shop(), read_key="s3cret") as client:
         path = "/v1/recommendations/c42"
-        for wrong in ({}, {"Authorization": "Bearer no"}, {"Authorization": "Basic ###"}, {"Authorization": "Magic"}):
-            refused = client.get(path, headers=wrong)
+        for wrong in ("", "Bearer no", "Basic ###", "Basic é", "Bearer é", "Basic gA==", "Magic"):
+            refused = client.get(path, headers=[(b"Authorization", wrong.encode("latin-1"))] if wrong else [])
             assert refused.status_code == 401
             assert "shoes" not in refused.text
         assert client.get("/v1/items/shoes/similar").status_code == 401

@@ -81,6 +81,13 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         yield found
 
 
+def is_refused(answer: httpx.Response, status: int) -> None:
+    """With problem details (RFC 9457), which nobody keeps."""
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    assert answer.json()["status"] == status
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
 def test_one_click_in_a_mail_program_unsubscribes(shop: Shop) -> None:
     answer = httpx.post(shop.link(), data=ONE_CLICK)
     assert answer.status_code == 200
@@ -131,7 +138,7 @@ def test_other_methods_do_nothing(shop: Shop, method: str) -> None:
 )
 def test_a_body_that_says_something_else_does_nothing(shop: Shop, body: bytes) -> None:
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert httpx.post(shop.link(), content=body, headers=kind).status_code == 400
+    is_refused(httpx.post(shop.link(), content=body, headers=kind), 400)
     assert shop.events() == []
 
 
@@ -151,15 +158,16 @@ def test_a_body_that_says_something_else_does_nothing(shop: Shop, body: bytes) -
 @pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "multipart/form-data", "multipart/form-data; é"])
 def test_a_multipart_form_that_says_something_else_does_nothing(shop: Shop, body: bytes, kind: str) -> None:
     answer = httpx.post(shop.link(), content=body, headers={b"Content-Type": kind.encode("latin-1")})
-    assert answer.status_code == 400
+    is_refused(answer, 400)
     assert shop.events() == []
 
 
 def test_a_link_that_was_cut_or_made_up_is_none(shop: Shop) -> None:
     links = [shop.link()[:-1], shop.link() + "A", f"{shop.url}/u/abc", f"{shop.url}/u/%00", f"{shop.url}/u/%C5%82"]
     for link in links:
-        assert httpx.get(link).status_code == 404
-        assert httpx.post(link, data=ONE_CLICK).status_code == 404
+        page = httpx.get(link)
+        assert (page.status_code, page.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+        is_refused(httpx.post(link, data=ONE_CLICK), 404)
     assert shop.events() == []
 
 
@@ -194,7 +202,7 @@ def test_a_log_that_takes_nothing_is_said_and_not_hidden(tmp_path: Path) -> None
     writer.close()
     with serving(found, writer):
         answer = httpx.post(found.link(), data=ONE_CLICK)
-    assert answer.status_code == 503
+    is_refused(answer, 503)
     assert int(answer.headers["Retry-After"]) > 0
     assert found.events() == []
 

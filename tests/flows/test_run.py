@@ -86,10 +86,12 @@ PROMISED = {
     "impuls_timers": set(),
     "impuls_dead_letters": {"reason"},
     "impuls_epoch_seconds": set(),
+    "impuls_recommend_seconds": {"block"},
 }
 
 
 def test_the_promised_metrics_are_there_with_their_labels_and_no_customer(shop: Shop) -> None:
+    assert until(lambda: shop.get("http", "/v1/recommendations/anna")[0] == 200)
     assert until(lambda: set(PROMISED) <= set(shop.metrics()))
     assert until(lambda: all(shop.metrics()[name].samples for name in PROMISED))
     found = shop.metrics()
@@ -120,6 +122,10 @@ def test_health_and_readiness_are_answered(shop: Shop) -> None:
     assert shop.get("metrics", "/healthz") == (200, "ok\n")
     assert shop.get("metrics", "/readyz") == (200, "ready\n")
     assert shop.get("metrics", "/nothing")[0] == 404
+
+
+def test_each_process_is_seen_in_the_status(shop: Shop) -> None:
+    assert until(lambda: {"worker-0", "courier-0", "learner", "serve"} <= set(shop.deployment.status()["processes"]))
 
 
 def test_logs_are_json_lines_without_anything_personal(shop: Shop) -> None:

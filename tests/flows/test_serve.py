@@ -11,6 +11,7 @@ import pytest
 from config import load
 from config.values import Address
 from flows.serve import listening_on, serve
+from tests.flows.commands import impuls
 
 
 def test_an_address_that_somebody_has_is_named_with_the_way_out(
@@ -30,3 +31,10 @@ def test_an_answer_does_not_wait_for_the_client_to_acknowledge_its_head() -> Non
         taken, _ = door.accept()
         with taken:
             assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_where_there_is_nothing_to_serve_nothing_is_started(tmp_path: Path) -> None:
+    ended = impuls("serve", IMPULS_HTTP__LISTEN="none", IMPULS_DATA_DIR=str(tmp_path))
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith('http.listen is "none", so that there is nothing to serve. Name an address')
+    assert list(tmp_path.iterdir()) == []

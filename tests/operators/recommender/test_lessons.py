@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
+import msgspec
 import pytest
 
 from operators.recommender.choosing import best
@@ -116,13 +119,68 @@ def test_what_was_learnt_before_a_restart_is_not_learnt_again_but_the_visit_goes
 def test_the_latest_word_on_a_product_counts_and_what_it_leaves_out_stays() -> None:
     teach, _, shelf = lessons()
     teach.take(ANNA, viewed("shoes", 10, name="Shoes", price=Money(9900, "PLN"), url="https://shop.example/shoes"))
-    teach.take(ANNA, viewed("shoes", 20, price=Money(7900, "PLN")))
+    teach.take(ANNA, viewed("shoes", 20, name="Shoes", price=Money(7900, "PLN")))
     teach.take(ANNA, viewed("shoes", 15, name="Old shoes", price=Money(1, "PLN")))
     teach.take(b"", ev.ProductChanged(product_id="shoes", at=30, available=False))
     facts = shelf.facts("shoes")
     assert facts is not None
     assert (facts.name, facts.price, facts.url) == ("Shoes", Money(7900, "PLN"), "https://shop.example/shoes")
     assert facts.available is False
+
+
+def test_what_the_catalogue_says_is_known_whether_it_is_read_before_a_later_click_or_after() -> None:
+    told = changed(
+        10, name="Shoes", available=False, markets=("PL",), url="https://shop.example/shoes", price=Money(9900, "PLN")
+    )
+    for events in permutations([told, viewed("shoes", 12, name="Red shoes"), viewed("shoes", 11)]):
+        facts = known_after(*events)
+        assert (facts.available, facts.markets, facts.url) == (False, ("PL",), "https://shop.example/shoes")
+        assert (facts.name, facts.price) == ("Red shoes", Money(9900, "PLN"))
+
+
+def test_a_word_that_is_said_again_outdoes_another_that_is_told_late() -> None:
+    facts = known_after(
+        changed(10, available=True, markets=("PL",), price=Money(5, "PLN"), name="Shoes"),
+        changed(12, available=True, markets=("PL",), price=Money(5, "PLN"), name="Shoes"),
+        changed(11, available=False, markets=(), price=Money(7, "PLN"), name="Hat"),
+    )
+    assert (facts.available, facts.markets, facts.price, facts.name) == (True, ("PL",), Money(5, "PLN"), "Shoes")
+
+
+def test_a_product_that_is_sold_everywhere_again_stays_so() -> None:
+    late, last = changed(11, markets=("PL",)), changed(12, markets=())
+    assert known_after(late, last).markets == known_after(last, late).markets == ()
+
+
+def test_a_click_that_says_nothing_does_not_outdo_the_catalogue() -> None:
+    facts = known_after(changed(10, name="Shoe"), viewed("shoes", 12), changed(11, name="Shoes"))
+    assert facts.name == "Shoes"
+
+
+def test_facts_of_before_words_had_their_own_times_are_read_and_brought_up_to_date() -> None:
+    written = msgspec.msgpack.encode(("Shoes", (9900, "PLN"), "", "https://shop.example/shoes", "", True, 20, ("PL",)))
+    drawer = Drawer()
+    drawer.said["shoes"] = msgspec.msgpack.decode(written, type=ItemFacts)
+    teach, _, shelf = lessons(drawer)
+    teach.take(b"", changed(15, available=False, name="Old shoes"))
+    facts = shelf.facts("shoes")
+    assert facts is not None
+    assert (facts.name, facts.price, facts.markets) == ("Shoes", Money(9900, "PLN"), ("PL",))
+    assert facts.available is False
+
+
+def changed(at: int, **said: object) -> ev.ProductChanged:
+    return ev.ProductChanged(product_id="shoes", at=at, **said)  # type: ignore[arg-type]
+
+
+def known_after(*events: ev.Event) -> ItemFacts:
+    """What is known of the shoes once these are read, in this order."""
+    teach, _, shelf = lessons()
+    for event in events:
+        teach.take(ANNA, event)
+    facts = shelf.facts("shoes")
+    assert facts is not None
+    return facts
 
 
 def test_what_changed_is_kept_until_it_is_saved_and_then_room_is_made() -> None:
