@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
+from math import inf
 from typing import NamedTuple
 
 from operators.breaker import NeverStops
@@ -33,9 +34,20 @@ def live(seed: int, accidents: Accidents | None = None, rules: Rules | None = No
     try:
         world.run()
         check(world, expected(world))
+        heeded(world)
     except Exception as error:
         raise AssertionError(f"seed {seed}: {error}") from error
     return world
+
+
+def heeded(world: World) -> None:
+    """Nothing was tried again that she had left before the moment of the retry, whenever that was read."""
+    stored = world.decided()
+    first = {each.message_id: each.at for each in stored if each.decision_id.endswith("-0")}
+    for decision in stored:
+        since = first.get(decision.message_id, decision.at)
+        if decision.outcome == "send" and decision.at > since:
+            assert not _left(world, decision, since), f"{decision.decision_id} was tried again, and she had left"
 
 
 def check(world: World, wanted: Counter[Wish], over: Collection[str] = ()) -> None:
@@ -100,10 +112,16 @@ def _expired(stored: list[Decision], name: str) -> bool:
     return any(each.message_id == name and each.reason == "expired" for each in stored)
 
 
-def _left(world: World, decision: Decision) -> bool:
-    """Whether she left the passage (or started it again) after the decision: what failed then is not tried again."""
-    since = parse_instant(decision.at) / 1000
+def _left(world: World, decision: Decision, since: str = "") -> bool:
+    """Whether she left the passage (or started it again) after the decision: what failed then is not tried again.
+
+    With `since`: after that moment, and before that of the decision.
+    """
+    began = parse_instant(since or decision.at) / 1000
+    until = parse_instant(decision.at) / 1000 if since else inf
     return decision.flow == "reminders" and any(
-        person(customer) == person(decision.customer) and at >= since and (b"Product" in body or b"Order" in body)
+        person(customer) == person(decision.customer)
+        and began <= at <= until
+        and (b"Product" in body or b"Order" in body)
         for at, _, customer, body in world.events
     )

@@ -46,6 +46,13 @@ def test_a_gap_between_messages_is_kept_and_put_off_ones_come_whatever_dies() ->
     assert hits["put_back"] > 50
 
 
+def test_what_she_did_while_a_worker_was_away_counts_before_anything_is_tried_again() -> None:
+    hits: Counter[str] = Counter()
+    for seed in range(120, 270):
+        hits += live(seed, Accidents(worker=0.03, absence=0.5, trouble=0.6)).accidents.hit
+    assert hits["absence"] > 50
+
+
 def test_without_accidents_every_message_is_accepted_exactly_once() -> None:
     for seed in range(20):
         world = live(seed, Accidents(0, 0, 0, 0))

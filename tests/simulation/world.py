@@ -95,6 +95,7 @@ class Accidents:
     worker: float = 0.02
     courier: float = 0.02
     put_back: float = 0.25  # of a worker's death: a shard is put back as well
+    absence: float = 0.0  # of a worker's death: minutes pass before it is started again
     trouble: float = 0.3  # a provider defers, or nobody knows
     hit: Counter[str] = field(default_factory=Counter)
 
@@ -174,6 +175,9 @@ class World:
             self._work()
         except Crash:
             self.accidents.hit["worker"] += 1
+            if self.accidents.absence and self.chance.random() < self.accidents.absence:
+                self.accidents.hit["absence"] += 1
+                self.wall += self.chance.uniform(1, 300)
             self._start()
         self.courier.turn(hurries=self._ending)
         after = sum(map(len, self.log.records.values()))
