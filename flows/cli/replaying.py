@@ -47,6 +47,8 @@ def replay(
     load_catalog(settings.flows, models)
     for path in files:
         check_file(path)
+    if compare is not None:
+        load_catalog(compare, models)
     _make(out)
     plan = Replay(
         files=tuple(files),

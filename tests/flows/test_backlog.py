@@ -38,6 +38,7 @@ def told(lines: list[Json]) -> set[tuple[str, ...]]:
 
 def test_a_backlog_is_decided_as_a_replay_decides_it_and_explained(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(each) + "\n" for each in history()))
+    (tmp_path / "secret").write_text("x" * 32)
     before = tmp_path / "before.toml"
     before.write_text(f'data_dir = "{tmp_path}/data"\nsecret_file = "{tmp_path}/secret"\nshards = 8\n{SETTINGS}')
     assert asked("import", "segment-jsonl", tmp_path / "events.jsonl", "--config", before).code == 0

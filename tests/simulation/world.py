@@ -95,8 +95,8 @@ class Accidents:
     worker: float = 0.02
     courier: float = 0.02
     put_back: float = 0.25  # of a worker's death: a shard is put back as well
-    absence: float = 0.0  # of a worker's death: minutes pass before it is started again
     trouble: float = 0.3  # a provider defers, or nobody knows
+    absence: float = 0.0  # of a worker's death: minutes pass before it is started again
     hit: Counter[str] = field(default_factory=Counter)
 
 
