@@ -25,13 +25,13 @@ from connectors.outages import Outages
 from state import dead_letters
 from state.ids import Ids
 from state.instants import format_instant
-from state.messages import Delivery, Message
+from state.messages import MESSAGES, Delivery, Message
 from state.recommendations import Wanted
 from state.records import Reader, Record, TopicPartition, Writer
 
 log = logging.getLogger("impuls.courier")
 
-MESSAGES, DELIVERIES, DEAD_LETTERS = "messages", "deliveries", "dead-letters"
+DELIVERIES, DEAD_LETTERS = "deliveries", "dead-letters"
 SEEN_MAX = 500_000
 DEATHS_MAX = 2
 STARTS_MAX = 3

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from config.settings import Settings
-from connectors.courier import MESSAGES, Courier
+from connectors.courier import Courier
 from connectors.email import EmailProvider
 from connectors.lanes import Provider, calls_per_target
 from connectors.links import Links
@@ -22,6 +22,7 @@ from flows.catalog import load
 from flows.courier_choosing import Choosing
 from flows.worker_process import METRICS_BEATS, Beat, prepare, settings_for, told_by_supervisor
 from state.ids import Ids
+from state.messages import MESSAGES
 from state.secret import load_or_make
 
 log = logging.getLogger("impuls.courier")

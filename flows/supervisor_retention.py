@@ -10,6 +10,7 @@ from contextlib import closing
 from config.settings import Settings
 from flows import worker_doors as doors
 from flows.worker_place import lowest_told
+from state.messages import MESSAGES
 from state.records import TopicPartition
 
 
@@ -18,6 +19,6 @@ def unread(settings: Settings, workers: int) -> dict[TopicPartition, int]:
     told = lowest_told(settings.data_dir, workers)
     with closing(doors.open_reader(settings, doors.COURIERS)) as reader:
         by_shards = doors.find_partitions(reader, (*doors.input_topics(settings), *doors.RESULTS))
-        by_couriers = doors.find_partitions(reader, [doors.MESSAGES])
+        by_couriers = doors.find_partitions(reader, [MESSAGES])
         taken = reader.committed(by_couriers)
     return {tp: told.get(tp, 0) for tp in by_shards} | {tp: taken.get(tp, 0) for tp in by_couriers}

@@ -9,10 +9,11 @@ from zlib import crc32
 
 from config.settings import Settings
 from connectors import log
+from state.messages import MESSAGES
 from state.records import LogError, Reader, TopicPartition, TopicSpec, Writer
 
 OUTPUT_RETENTION_DAYS = {
-    "messages": 14,
+    MESSAGES: 14,
     "decisions": 90,
     "deliveries": 30,
     "dead-letters": 90,
@@ -20,7 +21,6 @@ OUTPUT_RETENTION_DAYS = {
     "recommendations": 90,
 }
 RESULTS = ("deliveries", "internal")
-MESSAGES = "messages"
 COURIERS = "impuls-couriers"  # the consumer group of all couriers
 
 

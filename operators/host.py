@@ -14,8 +14,8 @@ from typing import cast
 import msgspec
 
 from operators.crossing import is_moving
-from operators.shard import MESSAGES, Shard
-from state.messages import Message
+from operators.shard import Shard
+from state.messages import MESSAGES, Message
 from state.records import Writer
 from state.store import Row
 

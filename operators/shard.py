@@ -38,13 +38,12 @@ from state.decisions import Cause
 from state.decode import Rejected, customer_key
 from state.events import ProductChanged
 from state.instants import parse_instant
-from state.messages import Delivery, Message
+from state.messages import MESSAGES, Delivery, Message
 from state.records import Record, TopicPartition
 from state.store import Batch, ShardStore
 from state.store_errors import StoreFull
 from state.words import is_word
 
-MESSAGES = "messages"
 _MAY_BE_TOLD = frozenset({ProductChanged, Rejected})
 _NOBODY = bytes(16)  # what no customer is known to own is kept under the shard's own key
 

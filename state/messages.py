@@ -12,6 +12,8 @@ import msgspec
 
 from state.recommendations import Wanted
 
+MESSAGES = "messages"
+
 Channel = Literal["email", "sms", "push", "webhook"]
 Kind = Literal["marketing", "transactional"]
 Result = Literal["started", "accepted", "refused", "deferred", "unknown", "no_content"]

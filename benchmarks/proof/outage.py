@@ -164,7 +164,4 @@ def _judge(deployment: Deployment, mail: MailServer, outage: Outage, oracle_says
         "nothing is accepted after its last useful moment",
         (id for id, when in at.items() if when > useful_to.get(id, when) + LATE_SECONDS_MAX),
     )
-    verdict.hold(
-        f"memory grows by no more than {GROWTH_MIB_MAX:.0f} MiB",
-        (f"{name} by {grown:.0f} MiB" for name, grown in outage.growth_mib.items() if grown > GROWTH_MIB_MAX),
-    )
+    verdict.hold_growth(outage.growth_mib, GROWTH_MIB_MAX)

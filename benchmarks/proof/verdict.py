@@ -56,6 +56,11 @@ class Verdict:
             some = "; ".join(str(each) for each in sorted(found, key=str)[:SHOWN_MAX])
             self.broken.append(f"{promise}: {len(found)} times not, as in {some}")
 
+    def hold_growth(self, grown: Mapping[str, float], most: float) -> None:
+        """No process has grown by more; in MiB, by its name."""
+        too_much = (f"{name} by {mib:.0f} MiB" for name, mib in grown.items() if mib > most)
+        self.hold(f"memory grows by no more than {most:.0f} MiB", too_much)
+
 
 def judge_decisions(
     verdict: Verdict,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
 from benchmarks import machine
+from benchmarks.proof.retailrocket import data_set
 from benchmarks.recommender.models import BASELINES, Ours, Reranked
 from benchmarks.recommender.protocols import PROTOCOLS, stream
 from benchmarks.recommender.reading import Click, Unreadable, read
@@ -17,12 +17,11 @@ from flows.worker_process import spare_the_collector
 
 _COLUMNS = ("hr20", "mrr20", "ndcg20", "new_hr20", "cold_hr20", "warm_hr20", "coverage20", "novelty20", "learn_us")
 _MORE = "recommend_p99_us"
-DATA_SET = "retailrocket_events.csv.gz"
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recommender", description=__doc__)
-    told = f"a file of clicks: ts,session,item[,split], or RetailRocket's; else {DATA_SET} in the folder IMPULS_DATA"
+    told = "a file of clicks: ts,session,item[,split], or RetailRocket's own; else that in the folder IMPULS_DATA"
     parser.add_argument("data", nargs="?", default="", help=told)
     parser.add_argument("--protocol", choices=sorted(PROTOCOLS), default="stream")
     parser.add_argument("--baselines", default=",".join(BASELINES), help="which to run beside it, or none")
@@ -31,21 +30,16 @@ def main(arguments: list[str] | None = None) -> int:
     names = [name for name in asked.baselines.split(",") if name and name != "none"]
     if unknown := set(names) - BASELINES.keys():
         parser.error(f"no baseline is called {', '.join(sorted(unknown))}; there are {', '.join(BASELINES)}")
-    data = asked.data or _data_set()
-    if not data:
+    data = Path(asked.data) if asked.data else data_set()
+    if data is None:
         parser.error("name a file of clicks: make bench-recommender DATA=clicks.csv.gz")
     try:
-        result = run(Path(data), asked.protocol, names, rerank=asked.rerank)
+        result = run(data, asked.protocol, names, rerank=asked.rerank)
     except Unreadable as error:
         print(error, file=sys.stderr)
         return 2
     print("RESULT " + json.dumps(result))
     return 0
-
-
-def _data_set() -> str:
-    found = Path(os.environ.get("IMPULS_DATA", "no folder")) / DATA_SET
-    return str(found) if found.is_file() else ""
 
 
 def run(data: Path, protocol: str, baselines: list[str], *, rerank: bool = False) -> dict[str, object]:

@@ -34,23 +34,23 @@ def check(
     """Read configuration, flows and templates, and report all that is wrong with them."""
     faults: list[str] = []
     settings, notes = None, list[str]()
-    flows: str | None = None
     try:
         settings = load(config, os.environ)
-        flows = settings.flows
+        flows: str | None = settings.flows
     except ConfigError as error:
         faults += [str(fault) for fault in error.faults]
         flows = error.flows
+    misfits = misplaced(settings) if settings is not None else []
+    faults += misfits
     if flows is not None:
         try:
             catalog = load_catalog(flows)
             faults += words_missing(catalog) if settings is None else what_is_missing(settings, catalog)
             if settings is not None:
-                faults += misplaced(settings) or behind(settings, catalog)
+                faults += [] if misfits else behind(settings, catalog)
                 notes = text_lengths(settings, catalog) if not faults else notes
         except CatalogError as error:
             faults += str(error).splitlines()
-            faults += misplaced(settings) if settings is not None else []
     if faults:
         print("\n".join(faults), file=sys.stderr)
         count = len(faults)

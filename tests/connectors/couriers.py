@@ -15,11 +15,11 @@ from typing import Any
 import msgspec
 
 from connectors.answer import Answer
-from connectors.courier import DELIVERIES, MESSAGES, Courier
+from connectors.courier import DELIVERIES, Courier
 from connectors.lanes import Provider
 from connectors.log import LogReader, LogWriter, create_topics
 from state.ids import Ids
-from state.messages import Delivery, Message
+from state.messages import MESSAGES, Delivery, Message
 from state.records import Record, TopicPartition, TopicSpec
 
 SECONDS_MAX = 20.0

@@ -13,10 +13,10 @@ import msgspec
 import pytest
 
 from connectors.answer import Answer
-from connectors.courier import DELIVERIES, MESSAGES
+from connectors.courier import DELIVERIES
 from connectors.lanes import LATER_MAX, PATIENCE_SECONDS, Provider
 from connectors.log import LogWriter
-from state.messages import Message
+from state.messages import MESSAGES, Message
 from state.recommendations import History, Wanted
 from state.records import Ack
 from tests.connectors.couriers import (

@@ -140,10 +140,7 @@ def hot_key(events: int) -> Callable[[Trial], None]:
         trial.pause(0.3, 0.6)
         trial.deployment.await_applied()
         grown = {name: mib - before.get(name, mib) for name, mib in trial.deployment.resident_mib().items()}
-        trial.verdict.hold(
-            f"memory grows by no more than {GROWTH_MIB_MAX:.0f} MiB",
-            [f"{name} by {mib:.0f} MiB" for name, mib in grown.items() if mib > GROWTH_MIB_MAX],
-        )
+        trial.verdict.hold_growth(grown, GROWTH_MIB_MAX)
 
     return strike
 
