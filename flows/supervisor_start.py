@@ -6,6 +6,7 @@ Whatever is wrong with a data folder, a topic or a wait is said here, by one pro
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,8 @@ from state.records import LogError, Reader, TopicPartition
 from state.secret import load_or_make, told_of
 from state.store import Resources, ShardStore
 from state.store_errors import StoreDamaged
+
+log = logging.getLogger("impuls.supervisor")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,9 @@ def plan(settings: Settings, catalog: Catalog, reader: Reader) -> Plan:
     def look(shard: int) -> tuple[Mapping[TopicPartition, tuple[int, int]], Mapping[tuple[str, str], int]]:
         store = ShardStore.open(settings.data_dir, shard, settings.shards, resources=resources)
         try:
+            if store.lost_keys:
+                log.error("keys lost", extra={"shard": shard, "fact": store.lost_keys})
+                store.accept_keys()
             return store.watermarks(), parked_in(store)
         finally:
             store.close()

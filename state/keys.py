@@ -69,6 +69,8 @@ class Keys(Protocol):
 
     def destroy(self, owner: bytes) -> None: ...
 
+    def written(self) -> int: ...
+
     def sync(self) -> None: ...
 
     def refresh(self) -> None: ...
@@ -94,6 +96,8 @@ class KeyStore:
         self._ring = ring
         self._cache = cache
         self._new: dict[bytes, tuple[bytes, Key]] = {}
+        self.found = self.written()
+        """Up to where it had been written when it was opened."""
         if secondary is None:
             try:
                 self._check_ring()
@@ -159,6 +163,10 @@ class KeyStore:
         for place, mark in scan(self._database, _GONE, _GONE, self._path):
             if len(place) == len(_GONE) + CUSTOMER_HASH_BYTES:
                 yield place[len(_GONE) :], mark
+
+    def written(self) -> int:
+        """How many writes it has taken, in all its life: it never falls, unless some of them are lost."""
+        return int(self._database.latest_sequence_number())
 
     def sync(self) -> None:
         self._database.flush_wal(True)

@@ -16,6 +16,7 @@ META, WATERMARK, CUSTOMER, TIMER, DECISION, OUTBOX, HELD = (bytes((byte,)) for b
 ITEM, WAITING, JOB = (bytes((byte,)) for byte in b"PIJ")
 IDENTITY = META + b"format"
 OUTBOX_LAST = META + b"outbox"
+KEYS = b"keys"  # of META: up to where the key store had been written when this shard was
 
 _OWNED = 1 + CUSTOMER_HASH_BYTES
 _AT = _OWNED + 8

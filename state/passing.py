@@ -43,6 +43,9 @@ class PassingKeys:
     def destroy(self, owner: bytes) -> None:
         self.forget([owner])
 
+    def written(self) -> int:
+        return 0
+
     def sync(self) -> None:
         """Nothing of this is on disk."""
 

@@ -21,7 +21,7 @@ from state.codec import Codec
 from state.ids import CUSTOMER_HASH_BYTES
 from state.keyring import KeyRing, load_or_make
 from state.keys import CACHE_MAX, KeyCache, Keys, KeyStore
-from state.layout import CUSTOMER, DECISION, HELD, IDENTITY, OUTBOX
+from state.layout import CUSTOMER, DECISION, HELD, IDENTITY, KEYS, META, OUTBOX
 from state.layout import Row as Row
 from state.rocks import Memory, after_all, catch_up, compact_hard, get, give_up, open_database, scan, told, write
 from state.store_errors import StoreRefused
@@ -80,6 +80,8 @@ class ShardStore(ShardReading):
     def __init__(self, path: Path, database: Rdict, keys: Keys, resources: Resources) -> None:
         super().__init__(path, database, keys, resources.codec)
         self._power = resources.power
+        self.lost_keys = ""
+        """What is to be told of keys that this shard knew and its key store has no longer; see `accept_keys`."""
 
     @classmethod
     def open(cls, data_dir: Path, shard: int, shards: int, *, resources: Resources) -> ShardStore:
@@ -108,7 +110,9 @@ class ShardStore(ShardReading):
             keys.sync()
             database.flush_wal(True)
             identity.mark_made(data_dir, shard)
-        return cls(path, database, keys, resources)
+        opened = cls(path, database, keys, resources)
+        opened._look_for_keys(keys, keys_path)
+        return opened
 
     @classmethod
     def open_reading(cls, data_dir: Path, shard: int, scratch: Path, *, resources: Resources) -> ShardReading:
@@ -149,9 +153,17 @@ class ShardStore(ShardReading):
             for seq in self._unreadable:
                 batch.remove_outbox(seq)
             self._unreadable.clear()
-        if self.keys.flush() and self._power:
-            self.keys.sync()
+        if self.keys.flush():
+            if self._power:
+                self.keys.sync()
+            batch.set_meta(KEYS, self.keys.written().to_bytes(8, "big"))
         write(self._database, batch.writes(), self.path)
+
+    def accept_keys(self) -> None:
+        """What `lost_keys` says was told: it is not said again."""
+        writes = WriteBatch(raw_mode=True)
+        writes[META + KEYS] = self.keys.written().to_bytes(8, "big")
+        write(self._database, writes, self.path)
 
     def sync(self) -> None:
         """Return when all that was committed survives a power cut.  Releases the GIL: sync shards side by side."""
@@ -233,6 +245,15 @@ class ShardStore(ShardReading):
         for item in waits_for:
             del writes[layout.waiting(item) + owner]
         return writes
+
+    def _look_for_keys(self, keys: KeyStore, path: Path) -> None:
+        noted = int.from_bytes(self.meta(KEYS) or b"", "big")
+        if keys.found < noted:
+            self.lost_keys = (
+                f"{path}: the key store has lost what was written last ({keys.found} of at least {noted} writes are "
+                "there). Customers whose keys were among it, those who came last, read as if nobody had ever heard of "
+                "them. Stop, and put the folder back from a newer backup; without one they are met anew."
+            )
 
     def _lower(self, clock: int, due: int) -> None:
         """A timer is being set: look from there on."""

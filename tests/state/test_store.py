@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 from pathlib import Path
 
@@ -287,3 +288,39 @@ def test_shards_share_a_data_folder_and_are_synced(tmp_path: Path) -> None:
 def _put_back(data: Path) -> None:
     (data / "shards" / "000").rename(data / "aside")
     (data / "copy").rename(data / "shards" / "000")
+
+
+def test_keys_that_are_gone_with_a_write_ahead_log_are_missed_once(tmp_path: Path) -> None:
+    data, killed = tmp_path / "data", tmp_path / "killed"
+    with opened(data) as store:
+        fill(store, ANNA)
+    with opened(data) as store:  # whatever is opened anew is in table files
+        fill(store, BERTA)
+        shutil.copytree(data, tmp_path / "whole")
+        shutil.copytree(data, killed)
+    with opened(tmp_path / "whole") as store:
+        assert store.customer(BERTA) == SECRET_WORDS
+        assert not store.lost_keys
+    for log in (killed / "keys" / "000").glob("*.log"):
+        log.unlink()
+    with opened(killed) as store:
+        assert store.customer(ANNA) == SECRET_WORDS
+        assert store.customer(BERTA) is None
+        assert str(killed / "keys" / "000") in store.lost_keys
+        assert "backup" in store.lost_keys
+        store.accept_keys()
+    with opened(killed) as store:
+        assert not store.lost_keys
+
+
+def test_a_shard_put_back_from_before_its_keys_misses_none(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        fill(store, ANNA)
+        store.checkpoint(tmp_path / "copy")
+    with opened(tmp_path) as store:
+        fill(store, BERTA)
+        store.erase(ANNA)
+    shutil.rmtree(tmp_path / "shards" / "000")
+    shutil.move(tmp_path / "copy", tmp_path / "shards" / "000")
+    with opened(tmp_path) as store:
+        assert not store.lost_keys
