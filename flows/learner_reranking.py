@@ -12,6 +12,7 @@ from prometheus_client import Gauge
 
 from flows import published_rerankings as published
 from flows.published_models import FOLDER, ModelUnreadable
+from operators.recommender.features import whole
 from operators.recommender.impressions import Choice, Impressions
 from operators.recommender.ranking import CHALLENGERS, CHAMPION, CONTEST, FORMAT, Standing, Weights, encode
 from state.item_store import ItemStore
@@ -97,7 +98,7 @@ class Rerank:
 
     def _learn(self, choice: Choice) -> None:
         before = self._contest.champion
-        self._contest.learn(choice.shown, choice.chosen, choice.passed, judge=choice.first)
+        self._contest.learn([whole(one) for one in choice.shown], choice.chosen, choice.passed, judge=choice.first)
         self.changed = True
         if self._contest.champion != before:
             log.info("another ranks by evidence", extra={"number": self._contest.champion.number})

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from benchmarks import machine
+from benchmarks.peers.environments import NotInstalled
 from benchmarks.proof.retailrocket import data_set
 from benchmarks.recommender.models import BASELINES, Ours, Reranked
-from benchmarks.recommender.protocols import PROTOCOLS, stream
+from benchmarks.recommender.peers import Gru4Rec
+from benchmarks.recommender.protocols import PROTOCOLS, published, stream
 from benchmarks.recommender.reading import Click, Unreadable, read
 from flows import huge_pages
 from flows.worker_process import spare_the_collector
@@ -25,16 +28,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("data", nargs="?", default="", help=told)
     parser.add_argument("--protocol", choices=sorted(PROTOCOLS), default="stream")
     parser.add_argument("--baselines", default=",".join(BASELINES), help="which to run beside it, or none")
+    parser.add_argument(
+        "--gru4rec", action="store_true", help="also GRU4Rec, in an environment of 5 GB; published only"
+    )
     parser.add_argument("--rerank", action="store_true", help="also as River's models order them, over the stream")
     asked = parser.parse_args(arguments)
     names = [name for name in asked.baselines.split(",") if name and name != "none"]
     if unknown := set(names) - BASELINES.keys():
         parser.error(f"no baseline is called {', '.join(sorted(unknown))}; there are {', '.join(BASELINES)}")
     data = Path(asked.data) if asked.data else data_set()
+    if asked.gru4rec and asked.protocol != "published":
+        parser.error("--gru4rec learns from all at once: ask with --protocol published")
     if data is None:
         parser.error("name a file of clicks: make bench-recommender DATA=clicks.csv.gz")
     try:
-        result = run(data, asked.protocol, names, rerank=asked.rerank)
+        result = run(data, asked.protocol, names, rerank=asked.rerank, gru4rec=asked.gru4rec)
     except Unreadable as error:
         print(error, file=sys.stderr)
         return 2
@@ -42,7 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def run(data: Path, protocol: str, baselines: list[str], *, rerank: bool = False) -> dict[str, object]:
+def run(
+    data: Path, protocol: str, baselines: list[str], *, rerank: bool = False, gru4rec: bool = False
+) -> dict[str, object]:
     clicks = read(data)
     items = len({click.item for click in clicks})
     print("\n".join(machine.described()))
@@ -56,9 +66,23 @@ def run(data: Path, protocol: str, baselines: list[str], *, rerank: bool = False
     for name in baselines:
         beside[name] = scored = judged(BASELINES[name](), clicks).result()
         _tell(name, scored)
+    if gru4rec:
+        beside["gru4rec"] = _gru4rec(clicks)
     print()
     about = {"items": items, "clicks": len(clicks), "protocol": protocol}
     return {**ours, **about, "baselines": beside, "reranked": reranked}
+
+
+def _gru4rec(clicks: list[Click]) -> dict[str, float] | None:
+    """None where it cannot be installed, which is told."""
+    try:
+        with closing(Gru4Rec()) as model:
+            scored = published(model, clicks).result() | model.cost()
+    except NotInstalled as error:
+        print(f"{'gru4rec':<16} not run: {error}", flush=True)
+        return None
+    _tell("gru4rec", scored)
+    return scored
 
 
 def _reranked(clicks: list[Click]) -> dict[str, object]:

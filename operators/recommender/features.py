@@ -1,75 +1,136 @@
-"""What is known of each candidate at the moment it is shown, in numbers that a linear model can weigh.
+"""What is known of each candidate at the moment it is shown, in numbers; and what a linear model can weigh of them.
 
-Candidates come with a score that mixes probabilities by adding them; what a sum cannot say is said here: that several
-sources agree, that she saw the product a moment ago, that it sells.
+Candidates come with a score that mixes probabilities by adding them; what a sum cannot say is said here: what followed
+the last product, that she saw this one a moment ago, that it sells just now, that people come back to it.  A line
+through such numbers says little, so each is cut into bins, alone or together with another: what a product means to her
+who saw it last is one thing within a minute and another after a day.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from math import log
 
 from operators.recommender.guesses import DOUBT
 from operators.recommender.model import CoVisitation
-from operators.recommender.rows import Row
-from operators.recommender.visits import Seen, Visit
+from operators.recommender.visits import Visit
 
 Features = dict[str, float]
 
-NEAR = 2  # of her latest products whose rows are asked
-_LEAST = 1e-4
-_BACKS_MAX = 5
-_OF_ROWS = tuple(tuple(f"{side} {place}" for side in ("after", "before")) for place in range(NEAR))
+_LEAST, _LEAST_SCORE = 1e-4, 1e-6
+_BACKS = 15
+_IDLE = (0.5, 10.0, 30.0, 60.0, 180.0, 600.0, 1_800.0, 7_200.0, 86_400.0, 604_800.0)
+_LIKELY = (-6.0, -5.0, -4.0, -3.0, -2.0, -1.2, -0.6)
+_EDGES: dict[str, tuple[float, ...]] = {
+    "after": _LIKELY,
+    "before": _LIKELY,
+    "score": (-5.5, -4.0, -3.0, -2.3, -1.7, -1.2, -0.8, -0.5, -0.25, -0.1, -1e-6),
+    "level": (-7.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.5, -1.0, -0.5),
+    "sells": (-8.0, -7.0, -6.0, -5.0, -4.0, -3.5, -3.0, -2.5, -2.0),
+    "hour": (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0),
+    "again": (0.1, 0.2, 0.3, 0.5),
+    "above": (0.5, 1.5, 2.5, 4.5),
+    "known": (0.0, 1.5, 4.0, 10.0, 40.0),
+    "idle": _IDLE,
+    "length": (1.5, 2.5, 3.5, 5.5, 8.5, 15.0),
+    "back": (0.5, 1.5, 2.5, 3.5, 5.5, 9.5),
+    "times": (1.5, 2.5, 3.5),
+    "strength": (2.0, 4.0),
+}
+_WEIGHED_ALONE = ("after", "times", "strength")
+_WEIGHED_TOGETHER = (
+    ("back", "idle"),
+    ("back", "length"),
+    ("level", "idle"),
+    ("level", "length"),
+    ("before", "times"),
+    ("sells", "strength"),
+    ("score", "back"),
+    ("strength", "idle"),
+    ("sells", "hour"),
+    ("again", "above"),
+    ("again", "back"),
+    ("after", "before"),
+    ("score", "known"),
+)
 
 
-def features(model: CoVisitation, visit: Visit, ranked: Sequence[tuple[str, float]], now: float) -> list[Features]:
-    """Of candidates with their scores, best first.  `now`: the gain of this moment, see `decay`."""
-    return [whole(one) for one in measured(model, visit, ranked, now)]
+def features(
+    model: CoVisitation, visit: Visit, ranked: Sequence[tuple[str, float]], now: float, at: int
+) -> list[Features]:
+    """Of candidates with their scores, best first.  `now`: the gain of this moment, see `decay`; `at`: it in ms."""
+    return [whole(one) for one in measured(model, visit, ranked, now, at)]
 
 
-def measured(model: CoVisitation, visit: Visit, ranked: Sequence[tuple[str, float]], now: float) -> list[Features]:
-    """Without what follows from the rest: as features are logged, for `whole`."""
+def measured(
+    model: CoVisitation, visit: Visit, ranked: Sequence[tuple[str, float]], now: float, at: int
+) -> list[Features]:
+    """As features are logged, for `whole`.
+
+    Of the candidate: `place` (-log), `score` (log, against the best), `level` (log), `sells` (log of its share), `hour`
+    (how many came to it lately), `again` (the share of those who had come before), `above` (how many before it in the
+    list she knows); what `after` and `before` her last product came (log); of what she knows how far `back` it is, how
+    many `times` and with what `strength` she came.  Of the visit: `known` (events about her last product), `idle`
+    (seconds since she was here), `length` (products).
+    """
     if not ranked:
         return []
     top = ranked[0][1] or 1.0
-    back = {product: place for place, (product, _) in enumerate(visit.latest(_BACKS_MAX))}
-    rows = [model.rows.get(product) for product, _ in visit.latest(NEAR)]
-    found = []
+    back = {product: place for place, (product, _) in enumerate(visit.latest(_BACKS))}
+    row = next((model.rows.get(product) for product, _ in visit.latest(1)), None)
+    after, before = (row.after, row.before) if row is not None else ({}, {})
+    doubt = DOUBT * now
+    of_visit = {"idle": max(0, at - visit.at) / 1000, "length": float(len(visit.seen))}
+    if row is not None:
+        of_visit["known"] = (row.after_total + row.before_total) / now
+    found, above = [], 0.0
     for place, (item, score) in enumerate(ranked):
-        one = {"place": -log(1 + place), "score": log(max(_LEAST, score / top))}
-        one["sells"] = log(_LEAST + model.sells(item))
-        _of_rows(one, item, rows, DOUBT * now)
-        if item in visit.seen:
-            _of_visit(one, visit.seen[item], back.get(item, _BACKS_MAX))
+        hour, again = model.trend(item, at)
+        one = {
+            "place": -log(1 + place),
+            "score": log(max(_LEAST, score / top)),
+            "level": log(max(_LEAST_SCORE, score)),
+            "sells": log(_LEAST + model.sells(item)),
+            "hour": hour,
+            "again": again,
+            "above": above,
+            **of_visit,
+        }
+        if row is not None:
+            if item in after:
+                one["after"] = log(_LEAST + after[item] / (row.after_total + doubt))
+            if item in before:
+                one["before"] = log(_LEAST + before[item] / (row.before_total + doubt))
+        if (seen := visit.seen.get(item)) is not None:
+            one |= {"back": float(back.get(item, _BACKS)), "times": float(seen.times), "strength": seen.weight}
+            above += 1.0
         found.append(one)
     return found
 
 
 def whole(one: Features) -> Features:
-    """With which rows speak of it at all, and that those of two products agree."""
-    near, far = ([name for name in names if name in one] for names in _OF_ROWS)
-    found = dict(one)
-    for name in (*near, *far):
-        found[f"is {name}"] = 1.0
-    for first in near:
-        for second in far:
-            found[" and ".join(sorted((first, second)))] = 1.0
+    """What is weighed: place, score and how it sells as they are, and a 1 for each bin that it is in."""
+    get = one.get
+    found = {"place": get("place", 0.0), "score": get("score", 0.0), "sells": get("sells", 0.0)}
+    bins = [bisect_left(edges, value) if (value := get(name)) is not None else _NONE for name, edges in _BINNED]
+    for at, names in _ALONE:
+        found[names[bins[at]]] = 1.0
+    for first, second, pairs in _TOGETHER:
+        found[pairs[bins[first]][bins[second]]] = 1.0
     return found
 
 
-def _of_rows(found: Features, item: str, rows: Sequence[Row | None], doubt: float) -> None:
-    """What followed and preceded her latest products."""
-    for (after, before), row in zip(_OF_ROWS, rows, strict=False):
-        if row is None:
-            continue
-        if (weight := row.after.get(item)) is not None:
-            found[after] = log(_LEAST + weight / (row.after_total + doubt))
-        if (weight := row.before.get(item)) is not None:
-            found[before] = log(_LEAST + weight / (row.before_total + doubt))
+def _bins(name: str) -> list[str]:
+    """Of each bin, and last of what is not known, as `_NONE` finds it."""
+    return [*(f"{name} {number}" for number in range(len(_EDGES[name]) + 1)), f"{name} -"]
 
 
-def _of_visit(found: Features, seen: Seen, back: int) -> None:
-    found["seen"] = 1.0
-    found["times"] = log(seen.times)
-    found["strong"] = float(seen.weight > 1.0)
-    found[f"back {back}"] = 1.0
+_NONE = -1
+_BINNED = tuple(_EDGES.items())
+_AT = {name: at for at, name in enumerate(_EDGES)}
+_ALONE = [(_AT[name], _bins(name)) for name in _WEIGHED_ALONE]
+_TOGETHER = [
+    (_AT[first], _AT[second], [[f"{one}, {other}" for other in _bins(second)] for one in _bins(first)])
+    for first, second in _WEIGHED_TOGETHER
+]

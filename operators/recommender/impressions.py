@@ -25,7 +25,7 @@ from typing import NamedTuple
 import msgspec
 
 from operators.recommender.decay import DAY_MS
-from operators.recommender.features import Features, whole
+from operators.recommender.features import Features
 from state import events as ev
 from state.events import Event
 from state.instants import parse_instant
@@ -222,4 +222,4 @@ def _choice(shown: _Shown, item: str, *, first: bool) -> Choice | None:
     came = sorted(range(len(page)), key=lambda place: -page[place][1]["place"])
     beside = [place for place in (at - 1, at + 1) if 0 <= place < len(page)]
     passed = [came.index(place) for place in beside if page[place][0] not in shown.taught]
-    return Choice([whole(page[place][1]) for place in came], came.index(at), passed, first)
+    return Choice([page[place][1] for place in came], came.index(at), passed, first)

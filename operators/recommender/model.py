@@ -20,6 +20,8 @@ from operators.recommender.visits import Visit, lessons
 VERSION = 1
 STATE = "model"  # the name under which a store keeps `state_bytes`
 POPULAR_MS = DAY_MS  # half-life of popularity
+HOUR_MS = 3_600_000  # and of what it is just now
+_HARDLY = 0.2  # comings again, of one product more than came, before anybody came
 CATEGORIES_MAX = 1_000
 # Of how many events one judges the guesses, up to so many events; the weights move less and less.
 _JUDGED = ((2_000, 1), (20_000, 8))
@@ -33,6 +35,8 @@ class _State(msgspec.Struct, array_like=True):
     popularity: Popularity
     categories: dict[str, Popularity] = {}
     events: int = 0
+    hour: Popularity = msgspec.field(default_factory=lambda: Popularity(HOUR_MS))
+    again: Popularity = msgspec.field(default_factory=lambda: Popularity(POPULAR_MS))
 
 
 class CoVisitation:
@@ -49,6 +53,8 @@ class CoVisitation:
             self._connect(visit, product, gain(at), weight)
             if product not in visit.seen:
                 self._count(product, at, category)
+            else:
+                self._state.again.add(product, at)
         visit.see(product, at, weight)
 
     def guesses(self, visit: Visit, at: int) -> Guesses:
@@ -76,6 +82,12 @@ class CoVisitation:
     def sells(self, product: str) -> float:
         """Its share of what sells now."""
         return self._state.popularity.of(product)
+
+    def trend(self, product: str, at: int) -> tuple[float, float]:
+        """How many came to it lately, decayed by the hour; and the share of comings of those who had come before."""
+        state = self._state
+        again = state.again.count(product, at)
+        return state.hour.count(product, at), (again + _HARDLY) / (again + state.popularity.count(product, at) + 1.0)
 
     def state_bytes(self) -> bytes:
         """All but the rows, for `restore`."""
@@ -119,6 +131,7 @@ class CoVisitation:
 
     def _count(self, product: str, at: int, category: str) -> None:
         self._state.popularity.add(product, at)
+        self._state.hour.add(product, at)
         if not category:
             return
         categories = self._state.categories

@@ -57,8 +57,8 @@ class CoVisits(Ranker):
         self, user: Hashable, ranked: Sequence[tuple[str, float]], x: Mapping[str, Any] | None = None
     ) -> list[Features]:
         """Of candidates with their scores, as `recommend` gives them, what a re-ranking weighs."""
-        now = gain((x or _NOTHING).get("at", self._at))
-        return features(self.model, self._visits.get(user) or Visit(), ranked, now)
+        at = (x or _NOTHING).get("at", self._at)
+        return features(self.model, self._visits.get(user) or Visit(), ranked, gain(at), at)
 
     def rank(self, user: Hashable, items: Iterable[Hashable], x: Mapping[str, Any] | None = None) -> list[Hashable]:
         """These items, best first; equal ones by name, so that the order is the same each time."""

@@ -9,8 +9,8 @@ import msgspec
 
 from operators.recommender.features import Features
 
-FORMAT = 1
-CHALLENGERS = {"slow": 0.02, "quick": 0.1}  # by the steps with which they learn
+FORMAT = 2  # 1 weighed other features
+CHALLENGERS = {"slow": 0.05, "quick": 0.1}  # by the steps with which they learn
 CHAMPION, CONTEST = "champion", "contest"  # the notes of a store that keep `Weights` and `Standing`
 _EVIDENCE = 4.0  # standard errors, as choices of one visitor resemble each other
 _LOOKS_EVERY = 500
@@ -34,9 +34,12 @@ class Weights(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         """Places, best first; of equals the one that came first."""
         if not self.weights:
             return list(range(len(shown)))
-        of = self.weights.get
-        scores = [sum(of(name, 0.0) * value for name, value in one.items()) for one in shown]
+        scores = self.scores(shown)
         return sorted(range(len(shown)), key=lambda place: (-scores[place], place))
+
+    def scores(self, shown: Sequence[Features]) -> list[float]:
+        of = self.weights.get
+        return [sum([of(name, 0.0) * value for name, value in one.items()]) for one in shown]
 
 
 class Score(msgspec.Struct, kw_only=True):
@@ -62,10 +65,10 @@ class Score(msgspec.Struct, kw_only=True):
 
 
 class Learnt(msgspec.Struct, kw_only=True):
-    """A challenger as a value: what its pipeline weighs, and the sizes it divides by."""
+    """A challenger as a value: its weights, and the sums of the squares of their gradients, by which steps shrink."""
 
     weights: dict[str, float] = {}
-    sizes: dict[str, float] = {}
+    squares: dict[str, float] = {}
     choices: int = 0
 
 
@@ -82,8 +85,10 @@ class Standing(msgspec.Struct, kw_only=True):
 
 
 def read_weights(stored: bytes) -> Weights:
-    """Raises `ValueError` for what is no version, or is one of a newer format."""
+    """Raises `ValueError` for what is no version, or is one of another format."""
     weights = msgspec.json.decode(stored, type=Weights)
+    if weights.format < FORMAT and weights.weights:
+        raise ValueError(f"written by an older version (format {weights.format}), which weighed other things")
     if weights.format > FORMAT:
         raise ValueError(f"written by a newer version (format {weights.format}, this one knows {FORMAT})")
     if weights.number < 0 or not all(map(isfinite, weights.weights.values())):

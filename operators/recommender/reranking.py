@@ -1,56 +1,64 @@
 """Candidates put into another order by what was chosen among those that were shown.
 
-A lesson is a pair: of two products shown side by side, one was chosen and the other was not (Joachims, *Optimizing
-search engines using clickthrough data*, 2002; Burges et al., *RankNet*, 2005).  So what all candidates have in common
-teaches nothing, and neither does how many were shown.  The model is a pipeline of River's; what ranks is a plain value.
+A lesson is a choice: of some products shown together one was chosen.  How likely each was to be is a softmax of its
+score, so the step that makes the choice likelier is along the difference between what was chosen and what was to be
+expected (the conditional logit of McFadden, 1974; as a loss of lists: ListNet, Cao et al., 2007).  What all candidates
+have in common teaches nothing, and neither does how many were shown.  The model is a logistic regression of River's,
+whose steps are AdaGrad's (Duchi et al., 2011), since some things are seen at every choice and some hardly ever; what
+ranks is a plain value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from random import Random
+from collections.abc import Mapping, Sequence
+from math import exp
+from typing import Any
 
 import msgspec
-from river import compose, linear_model, optim, preprocessing
+from river import linear_model, optim
 from river.utils import VectorDict
 
 from operators.recommender.features import Features
 from operators.recommender.ranking import CHALLENGERS, Learnt, Score, Standing, Weights
 
 STEPS = tuple(CHALLENGERS.values())
-PAIRS = 3  # of one choice, drawn among what was passed over
 _FADE = 0.01
+_AHEAD_MAX = 30.0
+_FIRST = 1.0  # the square of a gradient that each weight begins with, so that the first choice is not all that counts
 
 
 class Challenger:
-    """Learns pairs.  It begins with the order in which candidates come."""
+    """Learns choices.  It begins with the order in which candidates come."""
 
     def __init__(self, step: float, begin: Learnt | None = None) -> None:
-        begin = begin or Learnt(weights={"place": 1.0}, sizes={"place": 1.0})
-        self._scaler = preprocessing.MaxAbsScaler()
-        for name, size in begin.sizes.items():
-            self._scaler.abs_max[name].update(size)
-        self._model = linear_model.LogisticRegression(optim.SGD(step), intercept_lr=0.0)
-        self._model._weights = VectorDict(dict(begin.weights))
-        self._pipeline = compose.Pipeline(self._scaler, self._model)
+        begin = begin or Learnt(weights={"score": 1.0})
+        self._optimizer = optim.AdaGrad(step, eps=_FIRST)
+        self._optimizer.g2.update(begin.squares)
+        self._model = linear_model.LogisticRegression(self._optimizer, intercept_lr=0.0)
+        self._model._weights = VectorDict(begin.weights)
         self.choices = begin.choices
 
-    def learn(self, better: Features, worse: Features) -> None:
-        names = better.keys() | worse.keys()
-        pair = {name: better.get(name, 0.0) - worse.get(name, 0.0) for name in sorted(names)}
-        self._pipeline.learn_one(pair, True)
+    def learn(self, chosen: Features, passed: Sequence[Features]) -> None:
+        compared = [chosen, *passed]
+        scores = self.weights().scores(compared)
+        most = max(scores)
+        likely = [exp(score - most) for score in scores]
+        total = sum(likely)
+        lesson = dict(chosen)
+        for one, chance in zip(compared, likely, strict=True):
+            chance /= total
+            for name, value in one.items():
+                lesson[name] = lesson.get(name, 0.0) - chance * value
+        # A logistic regression makes less of it the further ahead the chosen one is; a softmax has done so already.
+        ahead = scores[0] - sum(chance * score for chance, score in zip(likely, scores, strict=True)) / total
+        self._model.learn_one(lesson, True, w=1.0 + exp(min(ahead, _AHEAD_MAX)))
 
     def weights(self) -> Weights:
-        """For the candidates themselves: sizes and weights in one."""
-        sizes = self._sizes()
-        laid = {name: weight / sizes[name] for name, weight in self._model.weights.items() if sizes.get(name)}
-        return Weights(weights=laid, choices=self.choices)
+        return Weights(weights=_named(self._model.weights), choices=self.choices)
 
     def export(self) -> Learnt:
-        return Learnt(weights=dict(self._model.weights), sizes=self._sizes(), choices=self.choices)
-
-    def _sizes(self) -> dict[str, float]:
-        return {name: found.get() for name, found in self._scaler.abs_max.items()}
+        weights, squares = _named(self._model.weights), _named(self._optimizer.g2)
+        return Learnt(weights=weights, squares=squares, choices=self.choices)
 
 
 class Reranking:
@@ -60,12 +68,11 @@ class Reranking:
     champion is the order in which candidates come, which a model must beat to be worth anything.
     """
 
-    def __init__(self, standing: Standing | None = None, seed: int = 1) -> None:
+    def __init__(self, standing: Standing | None = None) -> None:
         self._standing = standing or Standing()
         learnt = [*self._standing.challengers, *[None] * len(STEPS)]
         self.challengers = [Challenger(step, begin) for step, begin in zip(STEPS, learnt, strict=False)]
         self._scores = [*self._standing.scores, *(Score() for _ in STEPS)][: len(STEPS)]
-        self._chance = Random(seed)
         self.champion = self._standing.champion
         self.reciprocal = self._standing.reciprocal
         self.latest = max(self._standing.latest, self.champion.number)
@@ -84,9 +91,8 @@ class Reranking:
         if judge:
             self._judge(shown, chosen)
         others = [place for place in range(len(shown)) if place != chosen] if passed is None else passed
-        for place in self._chance.sample(others, min(PAIRS, len(others))):
-            for challenger in self.challengers:
-                challenger.learn(shown[chosen], shown[place])
+        for challenger in self.challengers:
+            challenger.learn(shown[chosen], [shown[place] for place in others])
         if judge:
             for challenger in self.challengers:
                 challenger.choices += 1
@@ -126,3 +132,8 @@ class Reranking:
         first = max(better, key=lambda place: self._scores[place].gain)
         learnt = self.challengers[first].weights()
         self.use(msgspec.structs.replace(learnt, number=self.latest + 1), held=False)
+
+
+def _named(numbers: Mapping[Any, Any]) -> dict[str, float]:
+    """River's, of which it says less than that."""
+    return {str(name): float(number) for name, number in numbers.items()}

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.peers.environments import NotInstalled
 from benchmarks.recommender import __main__ as command
+from benchmarks.recommender import peers
 from benchmarks.recommender.judging import Tally
 from benchmarks.recommender.models import STAN
 from benchmarks.recommender.reading import Click, Unreadable, moment, read
@@ -134,6 +136,25 @@ def test_no_file_ends_the_command_with_a_traceback(
     (tmp_path / "clicks").write_bytes(data)
     assert command.main([str(tmp_path / "clicks"), "--baselines", "none"]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_network_is_asked_under_the_published_protocol_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "clicks").write_bytes(b"ts,session,item,split\n1,a,x,train\n2,a,y,train\n3,b,x,test\n4,b,y,test\n")
+    with pytest.raises(SystemExit):
+        command.main([str(tmp_path / "clicks"), "--gru4rec"])
+    assert "--protocol published" in capsys.readouterr().err
+
+    def python_of(name: str) -> Path:
+        raise NotInstalled("no network to fetch it over")
+
+    monkeypatch.setattr(peers, "python_of", python_of)
+    asked = ["--baselines", "none", "--protocol", "published", "--gru4rec"]
+    assert command.main([str(tmp_path / "clicks"), *asked]) == 0
+    told = capsys.readouterr().out
+    assert "gru4rec          not run: no network to fetch it over" in told
+    assert json.loads(told.splitlines()[-1].removeprefix("RESULT "))["baselines"] == {"gru4rec": None}
 
 
 def test_sessions_that_were_learnt_but_come_later_are_as_near_as_those_of_now() -> None:

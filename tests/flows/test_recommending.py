@@ -66,7 +66,7 @@ def test_a_click_changes_what_is_recommended_next(tmp_path: Path) -> None:
         [entry] = [each for each in logged(deployment) if each["recommendation_id"] == answer["recommendation_id"]]
         [why] = entry.pop("features")
         assert (entry, "features" in answer) == (answer, False)
-        assert why["after 0"] < 0 < why["place"] + 1
+        assert why["after"] < 0 < why["place"] + 1
         lines = deployment.impuls("report", "--json").lines()
         told_of = {each["block"]: each for each in lines if each["kind"] == "recommended"}
         assert told_of["discover"]["place"] == "answer"

@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from operators.recommender import answers
+from operators.recommender.features import whole
 from operators.recommender.impressions import Impressions
 from operators.recommender.lessons import Lessons
 from operators.recommender.model import STATE, CoVisitation
@@ -44,7 +45,9 @@ class Shop:
         self.contest = Reranking()
         self.learnt = self.read()
         self.impressions = Impressions(
-            lambda choice: self.contest.learn(choice.shown, choice.chosen, choice.passed, judge=choice.first)
+            lambda choice: self.contest.learn(
+                [whole(one) for one in choice.shown], choice.chosen, choice.passed, judge=choice.first
+            )
         )
 
     def read(self) -> Learnt:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import random
 
 import msgspec
+import pytest
 
-from operators.recommender.features import Features, features
+from operators.recommender.features import Features, measured, whole
 from operators.recommender.model import CoVisitation
-from operators.recommender.ranking import Standing, Weights
+from operators.recommender.ranking import FORMAT, Standing, Weights, encode, read_weights
 from operators.recommender.reranking import Reranking
 from operators.recommender.visits import Visit
-
-DAY = 86_400_000
 
 
 def shown(dice: random.Random, count: int = 8) -> list[Features]:
@@ -63,19 +62,36 @@ def test_a_contest_is_taken_up_again_where_it_was() -> None:
     assert again.standing() == before.standing()
 
 
-def test_a_candidate_is_described_by_what_followed_her_latest_products() -> None:
+def test_a_candidate_is_described_by_what_it_is_to_her_and_to_others() -> None:
     model, now = CoVisitation(), 1_767_571_200_000
     for n in range(5):
         visit = Visit()
-        for minute, product in enumerate(("shoes", "socks", "laces")):
+        for minute, product in enumerate(("shoes", "socks", "laces", "socks")):
             model.learn(visit, product, now + n * 600_000 + minute * 60_000)
-    visit = Visit()
-    visit.see("shoes", now + DAY, 1.0)
-    visit.see("socks", now + DAY + 1, 3.0)
-    found = features(model, visit, [("laces", 0.5), ("socks", 0.25), ("hats", 0.1)], 1.0)
-    laces, socks, hats = found
-    assert {"is after 0", "is after 1", "after 0 and after 1"} <= laces.keys()
-    assert (socks["seen"], socks["strong"], socks["back 0"]) == (1.0, 1.0, 1.0)
-    assert hats.keys() == {"place", "score", "sells"}
+    at, visit = now + 3_000_000, Visit()
+    visit.see("shoes", at - 20_000, 1.0)
+    visit.see("socks", at - 10_000, 3.0)
+    ranked = [("laces", 0.5), ("socks", 0.25), ("hats", 0.1)]
+    laces, socks, hats = measured(model, visit, ranked, 1.0, at)
+    assert {"after", "before"} <= laces.keys()
+    assert (socks["back"], socks["times"], socks["strength"]) == (0.0, 1.0, 3.0)
+    assert not {"after", "before", "back", "times", "strength"} & hats.keys()
     assert laces["score"] > socks["score"] > hats["score"]
-    assert features(model, visit, [], 1.0) == []
+    assert laces["hour"] > 1.0 > hats["hour"] == 0.0
+    assert socks["again"] > laces["again"]
+    assert [each["above"] for each in (laces, socks, hats)] == [0.0, 0.0, 1.0]
+    assert {(each["idle"], each["length"]) for each in (laces, socks, hats)} == {(10.0, 2.0)}
+    assert measured(model, visit, [], 1.0, at) == []
+
+
+def test_what_is_weighed_is_which_bins_a_candidate_is_in() -> None:
+    found = whole({"place": -0.69, "score": -0.3, "level": -2.5, "back": 1.0, "idle": 42.0, "length": 2.0})
+    assert (found["place"], found["score"]) == (-0.69, -0.3)
+    assert {"back 1, idle 3", "back 1, length 1", "score 8, back 1", "level 5, idle 3", "after -"} <= found.keys()
+    assert all(value == 1.0 for name, value in found.items() if name not in {"place", "score", "sells"})
+    assert whole({"place": -1.0})["score"] == 0.0  # whatever was logged
+
+
+def test_a_version_that_weighed_other_things_is_refused() -> None:
+    with pytest.raises(ValueError, match="older version"):
+        read_weights(encode(Weights(format=FORMAT - 1, number=3, weights={"after 0": 1.0})))
