@@ -121,4 +121,7 @@ def _read(stored: bytes | None) -> Standing:
     if standing.champion.format > FORMAT:
         log.warning("contest not read", extra={"fact": f"the champion's format {standing.champion.format} is newer"})
         return Standing()
+    if standing.champion.format < FORMAT:
+        log.info("contest begun anew", extra={"fact": f"format {standing.champion.format} weighed other things"})
+        return Standing(latest=standing.latest, held=standing.held, heard=standing.heard)
     return standing

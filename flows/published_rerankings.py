@@ -11,7 +11,7 @@ import msgspec
 
 from flows.published_models import ModelUnreadable
 from flows.published_versions import KEPT, Versions
-from operators.recommender.ranking import Weights, encode, read_weights
+from operators.recommender.ranking import Weights, checked, encode, read_weights
 from state.files import write_once, write_whole
 
 WISH = "reranking.json"
@@ -61,7 +61,10 @@ def wished(folder: Path) -> Wish | None:
     """None where nobody wished anything.  Raises `ModelUnreadable`."""
     path = folder / WISH
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Wish)
+        wished = msgspec.json.decode(path.read_bytes(), type=Wish)
+        if wished.champion is not None:
+            checked(wished.champion)
+        return wished
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -86,7 +86,11 @@ class Standing(msgspec.Struct, kw_only=True):
 
 def read_weights(stored: bytes) -> Weights:
     """Raises `ValueError` for what is no version, or is one of another format."""
-    weights = msgspec.json.decode(stored, type=Weights)
+    return checked(msgspec.json.decode(stored, type=Weights))
+
+
+def checked(weights: Weights) -> Weights:
+    """The same.  Raises `ValueError` where they could not rank here."""
     if weights.format < FORMAT and weights.weights:
         raise ValueError(f"written by an older version (format {weights.format}), which weighed other things")
     if weights.format > FORMAT:

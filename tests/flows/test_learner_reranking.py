@@ -27,7 +27,17 @@ from flows.learner import Learner
 from flows.learner_reranking import Rerank
 from flows.published_models import FOLDER, ModelUnreadable
 from operators.host import Stop
-from operators.recommender.ranking import CHALLENGERS, CHAMPION, CONTEST, Standing, Weights, encode, read_weights
+from operators.recommender.ranking import (
+    CHALLENGERS,
+    CHAMPION,
+    CONTEST,
+    FORMAT,
+    Learnt,
+    Standing,
+    Weights,
+    encode,
+    read_weights,
+)
 from state import events as ev
 from state.instants import parse_instant
 from state.item_store import ItemStore
@@ -260,4 +270,20 @@ def test_what_cannot_be_read_is_told_and_begun_anew(tmp_path: Path, caplog: pyte
     assert {record.message for record in caplog.records} == {"contest not read", "wish not read"}
     with pytest.raises(ModelUnreadable, match=r"rerank-3\.json: written by a newer version"):
         published.version(folder, 3)
+    store.close()
+
+
+def test_what_weighed_other_things_is_begun_anew_and_a_hold_stays_one(tmp_path: Path) -> None:
+    store = ItemStore.open(tmp_path, Memory(8, 8))
+    old = Weights(format=FORMAT - 1, number=3, weights={"after 0": 1.0})
+    before = Standing(champion=old, challengers=[Learnt(weights={"place": 9.0}, choices=700)], latest=4, held=True)
+    store.commit({}, {}, {CONTEST: encode(before)}, {})
+    rerank = Rerank(store, tmp_path)
+    assert rerank.standing == Standing(latest=4, held=True)
+    folder = tmp_path / FOLDER
+    published.wish(folder, published.Wish(asked="now", champion=old, held=True))
+    with pytest.raises(ModelUnreadable, match="older version"):
+        published.wished(folder)
+    rerank.heed()
+    assert rerank.standing == Standing(latest=4, held=True)
     store.close()
