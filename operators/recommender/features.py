@@ -1,7 +1,7 @@
 """What is known of each candidate at the moment it is shown, in numbers; and what a linear model can weigh of them.
 
 Candidates come with a score that mixes probabilities by adding them; what a sum cannot say is said here: what followed
-the last product, that she saw this one a moment ago, that it sells just now, that people come back to it.  A line
+the last product, that she saw this one a moment ago, that people come back to it.  A line
 through such numbers says little, so each is cut into bins, alone or together with another: what a product means to her
 who saw it last is one thing within a minute and another after a day.
 """
@@ -28,7 +28,6 @@ _EDGES: dict[str, tuple[float, ...]] = {
     "score": (-5.5, -4.0, -3.0, -2.3, -1.7, -1.2, -0.8, -0.5, -0.25, -0.1, -1e-6),
     "level": (-7.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.5, -1.0, -0.5),
     "sells": (-8.0, -7.0, -6.0, -5.0, -4.0, -3.5, -3.0, -2.5, -2.0),
-    "hour": (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0),
     "again": (0.1, 0.2, 0.3, 0.5),
     "above": (0.5, 1.5, 2.5, 4.5),
     "known": (0.0, 1.5, 4.0, 10.0, 40.0),
@@ -48,7 +47,6 @@ _WEIGHED_TOGETHER = (
     ("sells", "strength"),
     ("score", "back"),
     ("strength", "idle"),
-    ("sells", "hour"),
     ("again", "above"),
     ("again", "back"),
     ("after", "before"),
@@ -68,11 +66,11 @@ def measured(
 ) -> list[Features]:
     """As features are logged, for `whole`.
 
-    Of the candidate: `place` (-log), `score` (log, against the best), `level` (log), `sells` (log of its share), `hour`
-    (how many came to it lately), `again` (the share of those who had come before), `above` (how many before it in the
-    list she knows); what `after` and `before` her last product came (log); of what she knows how far `back` it is, how
-    many `times` and with what `strength` she came.  Of the visit: `known` (events about her last product), `idle`
-    (seconds since she was here), `length` (products).
+    Of the candidate: `place` (-log), `score` (log, against the best), `level` (log), `sells` (log of its share),
+    `again` (of those who come to it the share that had come before), `above` (how many before it in the list she
+    knows); what `after` and `before` her last product came (log); of what she knows how far `back` it is, how many
+    `times` and with what `strength` she came.  Of the visit: `known` (events about her last product), `idle` (seconds
+    since she was here), `length` (products).
     """
     if not ranked:
         return []
@@ -84,16 +82,14 @@ def measured(
     of_visit = {"idle": max(0, at - visit.at) / 1000, "length": float(len(visit.seen))}
     if row is not None:
         of_visit["known"] = (row.after_total + row.before_total) / now
-    found, above = [], 0.0
+    found, above, again = [], 0.0, model.again(at)
     for place, (item, score) in enumerate(ranked):
-        hour, again = model.trend(item, at)
         one = {
             "place": -log(1 + place),
             "score": log(max(_LEAST, score / top)),
             "level": log(max(_LEAST_SCORE, score)),
             "sells": log(_LEAST + model.sells(item)),
-            "hour": hour,
-            "again": again,
+            "again": again(item),
             "above": above,
             **of_visit,
         }

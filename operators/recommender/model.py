@@ -7,6 +7,8 @@ and costs the same however many went before.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from operators.recommender.decay import DAY_MS, gain
@@ -20,7 +22,6 @@ from operators.recommender.visits import Visit, lessons
 VERSION = 1
 STATE = "model"  # the name under which a store keeps `state_bytes`
 POPULAR_MS = DAY_MS  # half-life of popularity
-HOUR_MS = 3_600_000  # and of what it is just now
 _HARDLY = 0.2  # comings again, of one product more than came, before anybody came
 CATEGORIES_MAX = 1_000
 # Of how many events one judges the guesses, up to so many events; the weights move less and less.
@@ -35,7 +36,6 @@ class _State(msgspec.Struct, array_like=True):
     popularity: Popularity
     categories: dict[str, Popularity] = {}
     events: int = 0
-    hour: Popularity = msgspec.field(default_factory=lambda: Popularity(HOUR_MS))
     again: Popularity = msgspec.field(default_factory=lambda: Popularity(POPULAR_MS))
 
 
@@ -83,11 +83,17 @@ class CoVisitation:
         """Its share of what sells now."""
         return self._state.popularity.of(product)
 
-    def trend(self, product: str, at: int) -> tuple[float, float]:
-        """How many came to it lately, decayed by the hour; and the share of comings of those who had come before."""
-        state = self._state
-        again = state.again.count(product, at)
-        return state.hour.count(product, at), (again + _HARDLY) / (again + state.popularity.count(product, at) + 1.0)
+    def again(self, at: int) -> Callable[[str], float]:
+        """Of a product: the share of those who come to it at this moment that had come before."""
+        first, again = self._state.popularity, self._state.again
+        of_first, of_again = first.fading(at), again.fading(at)
+        get_first, get_again = first.counts.get, again.counts.get
+
+        def share(product: str) -> float:
+            more = get_again(product, 0.0) * of_again
+            return (more + _HARDLY) / (more + get_first(product, 0.0) * of_first + 1.0)
+
+        return share
 
     def state_bytes(self) -> bytes:
         """All but the rows, for `restore`."""
@@ -131,7 +137,6 @@ class CoVisitation:
 
     def _count(self, product: str, at: int, category: str) -> None:
         self._state.popularity.add(product, at)
-        self._state.hour.add(product, at)
         if not category:
             return
         categories = self._state.categories

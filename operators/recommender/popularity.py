@@ -55,12 +55,9 @@ class Popularity(msgspec.Struct, array_like=True):
         """Its share of all."""
         return self.counts.get(product, 0.0) / self.total if self.total else 0.0
 
-    def count(self, product: str, at: int) -> float:
-        """How many came to it, as that counts at this moment."""
-        found = self.counts.get(product)
-        if found is None:
-            return 0.0
-        return float(found * 2.0 ** min(0.0, max(-1000.0, (self.since - at) / self.half_life_ms)))
+    def fading(self, at: int) -> float:
+        """What makes of `counts` how many came, as that counts at this moment."""
+        return float(2.0 ** min(0.0, max(-1000.0, (self.since - at) / self.half_life_ms)))
 
     def _begin_at(self, at: int, factor: float) -> None:
         self.counts = {each: scaled for each, count in self.counts.items() if (scaled := count * factor) > 1e-9}

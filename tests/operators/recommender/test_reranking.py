@@ -77,7 +77,6 @@ def test_a_candidate_is_described_by_what_it_is_to_her_and_to_others() -> None:
     assert (socks["back"], socks["times"], socks["strength"]) == (0.0, 1.0, 3.0)
     assert not {"after", "before", "back", "times", "strength"} & hats.keys()
     assert laces["score"] > socks["score"] > hats["score"]
-    assert laces["hour"] > 1.0 > hats["hour"] == 0.0
     assert socks["again"] > laces["again"]
     assert [each["above"] for each in (laces, socks, hats)] == [0.0, 0.0, 1.0]
     assert {(each["idle"], each["length"]) for each in (laces, socks, hats)} == {(10.0, 2.0)}
