@@ -61,10 +61,10 @@ def wished(folder: Path) -> Wish | None:
     """None where nobody wished anything.  Raises `ModelUnreadable`."""
     path = folder / WISH
     try:
-        wished = msgspec.json.decode(path.read_bytes(), type=Wish)
-        if wished.champion is not None:
-            checked(wished.champion)
-        return wished
+        found = msgspec.json.decode(path.read_bytes(), type=Wish)
+        if found.champion is not None:
+            checked(found.champion)
+        return found
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -21,7 +21,7 @@ from state.codec import Codec
 from state.ids import CUSTOMER_HASH_BYTES
 from state.keyring import KeyRing, load_or_make
 from state.keys import CACHE_MAX, KeyCache, Keys, KeyStore
-from state.layout import CUSTOMER, DECISION, HELD, IDENTITY, KEYS, META, OUTBOX
+from state.layout import CUSTOMER, DECISION, HELD, IDENTITY, KEYS, OUTBOX
 from state.layout import Row as Row
 from state.rocks import Memory, after_all, catch_up, compact_hard, get, give_up, open_database, scan, told, write
 from state.store_errors import StoreRefused
@@ -161,9 +161,9 @@ class ShardStore(ShardReading):
 
     def accept_keys(self) -> None:
         """What `lost_keys` says was told: it is not said again."""
-        writes = WriteBatch(raw_mode=True)
-        writes[META + KEYS] = self.keys.written().to_bytes(8, "big")
-        write(self._database, writes, self.path)
+        batch = self.batch()
+        batch.set_meta(KEYS, self.keys.written().to_bytes(8, "big"))
+        self.commit(batch)
 
     def sync(self) -> None:
         """Return when all that was committed survives a power cut.  Releases the GIL: sync shards side by side."""

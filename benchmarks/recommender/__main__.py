@@ -77,10 +77,12 @@ def _gru4rec(clicks: list[Click]) -> dict[str, float] | None:
     """None where it cannot be installed, which is told."""
     try:
         with closing(Gru4Rec()) as model:
-            scored = published(model, clicks).result() | model.cost()
+            tally = published(model, clicks)
+            tally.learn_seconds, tally.recommend_seconds = model.learn_seconds or 0.0, model.recommend_seconds
     except NotInstalled as error:
         print(f"{'gru4rec':<16} not run: {error}", flush=True)
         return None
+    scored = tally.result()
     _tell("gru4rec", scored)
     return scored
 

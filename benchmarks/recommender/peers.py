@@ -18,7 +18,8 @@ _GRU4REC = Path(__file__).with_name("peer_gru4rec.py")
 class Gru4Rec:
     """Learns from all at once, when it is first asked; so for the published protocol alone.
 
-    Raises `NotInstalled` where its environment cannot be made.
+    `learn_seconds` and `recommend_seconds` are CPU time of its own process, as `Tally` has it of this one.  Raises
+    `NotInstalled` where its environment cannot be made.
     """
 
     def __init__(self) -> None:
@@ -26,35 +27,26 @@ class Gru4Rec:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._learnt: list[tuple[str, str, int]] = []
         self._seen: defaultdict[str, list[str]] = defaultdict(list)
-        self._taught, self._is_taught = 0.0, False
-        self._seconds: list[float] = []
+        self.learn_seconds: float | None = None
+        self.recommend_seconds: list[float] = []
 
     def learn(self, click: Click) -> None:
-        if self._is_taught:
-            raise AssertionError("it learns no more")
+        assert self.learn_seconds is None, "it learns no more"
         self._learnt.append((click.session, click.item, click.at))
 
     def see(self, click: Click) -> None:
         self._seen[click.session].append(click.item)
 
     def recommend(self, session: str, at: int) -> Sequence[str]:
-        if not self._is_taught:
+        if self.learn_seconds is None:
             by_session: defaultdict[str, list[tuple[str, str, int]]] = defaultdict(list)
             for one in self._learnt:
                 by_session[one[0]].append(one)
             told = self._ask({"learn": [one for each in by_session.values() for one in each]})
-            self._taught, self._is_taught = told["seconds"], True
+            self.learn_seconds = float(told["seconds"])
         told = self._ask({"seen": self._seen[session]})
-        self._seconds.append(told["seconds"])
+        self.recommend_seconds.append(told["seconds"])
         return list(told["items"])
-
-    def cost(self) -> dict[str, float]:
-        """CPU time of its own process, per click learnt from and per answer."""
-        ordered = sorted(self._seconds) or [0.0]
-        return {
-            "learn_us": round(1e6 * self._taught / (len(self._learnt) or 1), 1),
-            "recommend_p99_us": round(1e6 * ordered[int(len(ordered) * 0.99)], 1),
-        }
 
     def close(self) -> None:
         assert self._process.stdin is not None

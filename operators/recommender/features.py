@@ -1,9 +1,9 @@
 """What is known of each candidate at the moment it is shown, in numbers; and what a linear model can weigh of them.
 
 Candidates come with a score that mixes probabilities by adding them; what a sum cannot say is said here: what followed
-the last product, that she saw this one a moment ago, that people come back to it.  A line
-through such numbers says little, so each is cut into bins, alone or together with another: what a product means to her
-who saw it last is one thing within a minute and another after a day.
+the last product, that she saw this one a moment ago, that people come back to it.  A line through such numbers says
+little, so each is cut into bins, alone or together with another: what a product means to her who saw it last is one
+thing within a minute and another after a day.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from math import log
 
+from operators.recommender.decay import gain
 from operators.recommender.guesses import DOUBT
 from operators.recommender.model import CoVisitation
 from operators.recommender.visits import Visit
@@ -54,17 +55,8 @@ _WEIGHED_TOGETHER = (
 )
 
 
-def features(
-    model: CoVisitation, visit: Visit, ranked: Sequence[tuple[str, float]], now: float, at: int
-) -> list[Features]:
-    """Of candidates with their scores, best first.  `now`: the gain of this moment, see `decay`; `at`: it in ms."""
-    return [whole(one) for one in measured(model, visit, ranked, now, at)]
-
-
-def measured(
-    model: CoVisitation, visit: Visit, ranked: Sequence[tuple[str, float]], now: float, at: int
-) -> list[Features]:
-    """As features are logged, for `whole`.
+def measured(model: CoVisitation, visit: Visit, ranked: Sequence[tuple[str, float]], at: int) -> list[Features]:
+    """Of candidates with their scores, best first, at this moment (ms); as features are logged, for `whole`.
 
     Of the candidate: `place` (-log), `score` (log, against the best), `level` (log), `sells` (log of its share),
     `again` (of those who come to it the share that had come before), `above` (how many before it in the list she
@@ -78,6 +70,7 @@ def measured(
     back = {product: place for place, (product, _) in enumerate(visit.latest(_BACKS))}
     row = next((model.rows.get(product) for product, _ in visit.latest(1)), None)
     after, before = (row.after, row.before) if row is not None else ({}, {})
+    now = gain(at)
     doubt = DOUBT * now
     of_visit = {"idle": max(0, at - visit.at) / 1000, "length": float(len(visit.seen))}
     if row is not None:

@@ -59,7 +59,8 @@ _logged = msgspec.json.Decoder(_Logged).decode
 class Choice(NamedTuple):
     """Of what was `shown`, in the order it came, she chose one; `passed` are its neighbours on the page.
 
-    But for those that she chose, too.  `first`: the first time that she chose it there.
+    But for those that she chose, too.  `first`: the first time that she chose it there.  What was shown is as it was
+    logged, see `features.whole`.
     """
 
     shown: list[Features]

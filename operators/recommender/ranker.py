@@ -14,8 +14,7 @@ from typing import Any
 from river.reco.base import Ranker
 
 from operators.recommender.choosing import best
-from operators.recommender.decay import gain
-from operators.recommender.features import Features, features
+from operators.recommender.features import Features, measured, whole
 from operators.recommender.model import CoVisitation
 from operators.recommender.store import Rows
 from operators.recommender.visits import Visit
@@ -58,7 +57,7 @@ class CoVisits(Ranker):
     ) -> list[Features]:
         """Of candidates with their scores, as `recommend` gives them, what a re-ranking weighs."""
         at = (x or _NOTHING).get("at", self._at)
-        return features(self.model, self._visits.get(user) or Visit(), ranked, gain(at), at)
+        return [whole(one) for one in measured(self.model, self._visits.get(user) or Visit(), ranked, at)]
 
     def rank(self, user: Hashable, items: Iterable[Hashable], x: Mapping[str, Any] | None = None) -> list[Hashable]:
         """These items, best first; equal ones by name, so that the order is the same each time."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from operators.recommender.decay import gain
 from operators.recommender.features import Features, measured, whole
 from operators.recommender.model import CoVisitation
 from operators.recommender.ranking import Weights
@@ -25,7 +24,7 @@ class Reordering:
     """Of one answer.  `blocks.Reorder`; what passed through is remembered until `described` is asked."""
 
     def __init__(self, model: CoVisitation, champion: Weights, now: int) -> None:
-        self._model, self._champion, self._at, self._now = model, champion, now, gain(now)
+        self._model, self._champion, self._now = model, champion, now
         self._visit = Visit()
         self._passed: list[_Ranked] = []
         self._measured: list[Features] = []
@@ -39,7 +38,7 @@ class Reordering:
             return
         rest = iter(ranked)
         self._passed = list(islice(rest, REORDERED))
-        self._measured = measured(self._model, visit, self._passed, self._now, self._at)
+        self._measured = measured(self._model, visit, self._passed, self._now)
         order = self._champion.order([whole(one) for one in self._measured])
         # The scores stay with the places, so that a rule which weighs them goes on from this order.
         for place, at in enumerate(order):
@@ -51,7 +50,7 @@ class Reordering:
         items = items[:DESCRIBED_MAX]
         places = {item: place for place, (item, _) in enumerate(self._passed[:REORDERED])}
         deepest = max((places[item] for item in items if item in places), default=-1)
-        found = self._measured or measured(self._model, self._visit, self._passed[: deepest + 1], self._now, self._at)
+        found = self._measured or measured(self._model, self._visit, self._passed[: deepest + 1], self._now)
         return tuple(_rounded(found[places[item]]) if item in places else {} for item in items)
 
 

@@ -35,12 +35,13 @@ class Challenger:
         self._optimizer = optim.AdaGrad(step, eps=_FIRST)
         self._optimizer.g2.update(begin.squares)
         self._model = linear_model.LogisticRegression(self._optimizer, intercept_lr=0.0)
-        self._model._weights = VectorDict(begin.weights)
+        self._model._weights = VectorDict(dict(begin.weights))
         self.choices = begin.choices
 
-    def learn(self, chosen: Features, passed: Sequence[Features]) -> None:
+    def learn(self, chosen: Features, passed: Sequence[Features], weights: Weights) -> None:
+        """`weights` are its own, which whoever asks has at hand."""
         compared = [chosen, *passed]
-        scores = self.weights().scores(compared)
+        scores = weights.scores(compared)
         most = max(scores)
         likely = [exp(score - most) for score in scores]
         total = sum(likely)
@@ -88,11 +89,13 @@ class Reranking:
 
         Without `judge` the choice is heard once more, as a stronger one, and tells nothing of who ranks better.
         """
+        weights = [challenger.weights() for challenger in self.challengers]
         if judge:
-            self._judge(shown, chosen)
+            self._judge(shown, chosen, weights)
         others = [place for place in range(len(shown)) if place != chosen] if passed is None else passed
-        for challenger in self.challengers:
-            challenger.learn(shown[chosen], [shown[place] for place in others])
+        passed_over = [shown[place] for place in others]
+        for challenger, hers in zip(self.challengers, weights, strict=True):
+            challenger.learn(shown[chosen], passed_over, hers)
         if judge:
             for challenger in self.challengers:
                 challenger.choices += 1
@@ -115,11 +118,11 @@ class Reranking:
             heard=self.heard,
         )
 
-    def _judge(self, shown: Sequence[Features], chosen: int) -> None:
+    def _judge(self, shown: Sequence[Features], chosen: int, weights: Sequence[Weights]) -> None:
         mine = 1.0 / (1 + self.champion.order(shown).index(chosen))
         self.reciprocal += (mine - self.reciprocal) * _FADE
-        for challenger, score in zip(self.challengers, self._scores, strict=True):
-            hers = 1.0 / (1 + challenger.weights().order(shown).index(chosen))
+        for challenger, score in zip(weights, self._scores, strict=True):
+            hers = 1.0 / (1 + challenger.order(shown).index(chosen))
             score.judged += 1
             score.gain += hers - mine
             score.squared += (hers - mine) ** 2

@@ -72,7 +72,7 @@ def test_a_candidate_is_described_by_what_it_is_to_her_and_to_others() -> None:
     visit.see("shoes", at - 20_000, 1.0)
     visit.see("socks", at - 10_000, 3.0)
     ranked = [("laces", 0.5), ("socks", 0.25), ("hats", 0.1)]
-    laces, socks, hats = measured(model, visit, ranked, 1.0, at)
+    laces, socks, hats = measured(model, visit, ranked, at)
     assert {"after", "before"} <= laces.keys()
     assert (socks["back"], socks["times"], socks["strength"]) == (0.0, 1.0, 3.0)
     assert not {"after", "before", "back", "times", "strength"} & hats.keys()
@@ -80,7 +80,7 @@ def test_a_candidate_is_described_by_what_it_is_to_her_and_to_others() -> None:
     assert socks["again"] > laces["again"]
     assert [each["above"] for each in (laces, socks, hats)] == [0.0, 0.0, 1.0]
     assert {(each["idle"], each["length"]) for each in (laces, socks, hats)} == {(10.0, 2.0)}
-    assert measured(model, visit, [], 1.0, at) == []
+    assert measured(model, visit, [], at) == []
 
 
 def test_what_is_weighed_is_which_bins_a_candidate_is_in() -> None:
