@@ -132,6 +132,11 @@ class Trial:
         """How many events of the load that goes on are in the log."""
         return len(self._feed.events) if self._feed is not None else 0
 
+    @property
+    def reached(self) -> int:
+        """The event time that the load has come to: what is appended with it, or a later one, comes in time."""
+        return max(self.stage.next_start, self._feed.last_at if self._feed is not None else 0)
+
     def decided_of(self, customers: Iterable[str], message: str) -> int:
         """How many of these customers something was decided about, by this name."""
         decided = {d.customer for d in first_decisions(self._mine(self.stage.decisions.read())) if d.message == message}

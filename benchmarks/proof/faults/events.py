@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from benchmarks.proof.crowd import CLICKS, HOUR, Appended
+from benchmarks.proof.crowd import CLICKS, HOUR, MINUTE, Appended
 from benchmarks.proof.registry import Fault
 from benchmarks.proof.tail import Tail
 from benchmarks.proof.trial import Trial
@@ -127,8 +127,9 @@ def hot_key(events: int) -> Callable[[Trial], None]:
         trial.pause(0.3, 0.6)
         before = trial.deployment.resident_mib()
         writer = doors.open_writer(trial.deployment.settings)
-        at, bot = format_instant(trial.stage.next_start), f"{trial.tag}bot"
+        bot = f"{trial.tag}bot"
         for number in range(events):
+            at = format_instant(trial.reached + MINUTE)
             seen = {"type": "track", "event": "Product Viewed", "messageId": f"b{number}", "userId": bot}
             event = {**seen, "timestamp": at, "properties": {"product_id": f"p{number % 50}"}}
             while not writer.send(CLICKS, bot.encode(), json.dumps(event).encode()):
