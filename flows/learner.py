@@ -20,9 +20,8 @@ from flows.learner_propensity import Foretelling
 from flows.learner_reranking import Rerank
 from flows.worker_process import METRICS_BEATS, Beat, prepare, settings_for, told_by_supervisor
 from operators.host import Stop
+from operators.recommender.learning import Learning
 from operators.recommender.lessons import Lessons
-from operators.recommender.model import STATE, CoVisitation
-from operators.recommender.shelf import Shelf
 from state.claims import CLAIMS, is_nobody, named
 from state.decode import Decoder, Rejected
 from state.events import Event
@@ -57,11 +56,8 @@ class Learner:
             Decoder(settings.currency),
         )
         self._store = ItemStore.open(settings.data_dir, Memory(settings.recommender.cache_mib, 32))
-        self._shelf = Shelf(self._store)
-        self._model = CoVisitation(self._shelf)
-        if (known := self._store.note(STATE)) is not None:
-            self._model.restore(known)
-        self._lessons = Lessons(self._model, self._shelf)
+        self._learning = Learning(self._store)
+        self._lessons = Lessons(self._learning.model, self._learning.shelf)
         self._foretelling = Foretelling(self._store, settings.data_dir, settings.currency)
         self._rerank = Rerank(self._store, settings.data_dir)
         self._reader = doors.open_reader(settings, f"{settings.kafka.group}-learner")
@@ -82,7 +78,7 @@ class Learner:
                 self._reader.wait(max(0.0, min(self._save_at, self._beat_at) - time.monotonic()))
             if found < RECORDS_MAX:
                 time.sleep(PAUSE_SECONDS)
-        self._save()
+        self._save(whole=True)
         self._tell(last=True)
         self._reader.close()
         self._store.close()
@@ -204,18 +200,17 @@ class Learner:
         }
         self._reader.assign(self._positions)
 
-    def _save(self) -> None:
+    def _save(self, *, whole: bool = False) -> None:
+        """What was learnt since the last time; `whole`: every row that changed is written, too."""
         moved = {tp: offset for tp, offset in self._positions.items() if offset > self._learnt_to.get(tp, -1)}
         self._rerank.heed()
-        if not moved and not self._shelf.changed and not self._rerank.changed:
+        if not moved and not self._learning.shelf.changed and not self._rerank.changed:
             return
-        rows, facts = self._shelf.to_save()
         self._foretelling.pass_time()
         foretold, visitors = self._foretelling.to_save()
         saved_at = msgspec.msgpack.encode(round(time.time() * 1000))
-        notes = foretold | self._rerank.to_save() | {SAVED_AT: saved_at, STATE: self._model.state_bytes()}
-        self._store.commit(rows, facts, notes, moved, visitors)
-        self._shelf.saved()
+        notes = foretold | self._rerank.to_save() | {SAVED_AT: saved_at}
+        self._learning.save(notes, moved, visitors, whole=whole)
         self._foretelling.saved()
         self._rerank.saved()
         self._learnt_to |= moved

@@ -36,8 +36,8 @@ from state.store_reading import ShardReading
 
 log = logging.getLogger("impuls.serve")
 
-SHARD_SECONDS = 10.0  # how old a shard may be as it is read; what came since is followed
-APART_SECONDS = 0.1  # no two are read anew at once: who asks meanwhile is answered from an older one,
+SHARD_SECONDS = 5.0  # how old a shard may be as it is read; what came since is followed
+APART_SECONDS = 0.05  # no two are read anew at once: who asks meanwhile is answered from an older one,
 SHARD_SECONDS_MAX = 60.0  # but no older than that
 _encode = msgspec.json.Encoder().encode
 
@@ -162,11 +162,16 @@ class Recommending:
     def _shard(self, number: int) -> ShardReading:
         now = time.monotonic()
         opened, read_at = self._shards.get(number, (None, 0.0))
+        is_due = now - read_at > (SHARD_SECONDS if now >= self._refresh_at else SHARD_SECONDS_MAX)
+        if opened is not None and is_due and opened.is_outdated:
+            del self._shards[number]
+            opened.close()
+            opened = None
         if opened is None:
             if self._resources is None:
                 self._resources = Resources.open_reading(self._settings.data_dir)
             opened = ShardStore.open_reading(self._settings.data_dir, number, self._scratch, resources=self._resources)
-        elif now - read_at > (SHARD_SECONDS if now >= self._refresh_at else SHARD_SECONDS_MAX):
+        elif is_due:
             opened.refresh()
         else:
             return opened

@@ -18,6 +18,7 @@ from state.recommendations import ItemFacts
 from state.records import TopicPartition
 from state.rocks import (
     Memory,
+    Opening,
     after_all,
     catch_up,
     close,
@@ -31,9 +32,10 @@ from state.rocks import (
 from state.store_errors import StoreDamaged, StoreRefused
 from state.visitor_rows import VisitorRows, is_plain
 
-FORMAT = 2  # 1 had visitors in the clear
+FORMAT = 3  # 1 had visitors in the clear, 2 no journal
 FOLDER = "recommender"
-_ROW, _FACTS, _NOTE, _MARK, _VISITOR, _ERASED = b"r", b"f", b"n", b"w", b"v", b"e"
+_ROW, _FACTS, _NOTE, _MARK, _VISITOR, _ERASED, _JOURNAL = b"r", b"f", b"n", b"w", b"v", b"e", b"j"
+_SEALED = 2  # the format since which visitors are
 _FORMAT = b"format"
 _SEALED_AT_ONCE = 1_000
 _encode = msgspec.msgpack.Encoder().encode
@@ -47,6 +49,7 @@ class ItemStore:
         self.path = path
         self._database = database
         self._people = people  # who reads beside the writer has no keys
+        self._opening = Opening(path)
 
     @classmethod
     def open(cls, data_dir: Path, memory: Memory) -> ItemStore:
@@ -90,6 +93,10 @@ class ItemStore:
         """What is learnt of all products at once, by name."""
         return get(self._database, _NOTE + name.encode(), self.path)
 
+    def entry(self, number: int) -> bytes | None:
+        """Of the journal."""
+        return get(self._database, _entry(number), self.path)
+
     def visitors(self) -> Iterator[tuple[bytes, bytes]]:
         """Who is learnt from, by keyed hash, but for those whose key is gone."""
         people = self._writing()
@@ -113,8 +120,9 @@ class ItemStore:
         notes: Mapping[str, bytes],
         watermarks: Mapping[TopicPartition, int],
         visitors: Mapping[bytes, bytes | None] | None = None,
+        journal: Mapping[int, bytes | None] | None = None,
     ) -> None:
-        """Write all or nothing; visitors who are None are removed.  Raises `StoreFull`."""
+        """Write all or nothing; visitors and entries of the journal that are None are removed.  Raises `StoreFull`."""
         batch = WriteBatch(raw_mode=True)
         for item, row in rows.items():
             batch.put(_ROW + item.encode(), row)
@@ -122,6 +130,11 @@ class ItemStore:
             batch.put(_FACTS + item.encode(), _encode(said))
         for name, note in notes.items():
             batch.put(_NOTE + name.encode(), note)
+        for number, entry in (journal or {}).items():
+            if entry is None:
+                batch.delete(_entry(number))
+            else:
+                batch.put(_entry(number), entry)
         people, gone = self._writing(), []
         for who, visitor in (visitors or {}).items():
             place = _VISITOR + who
@@ -158,6 +171,11 @@ class ItemStore:
         catch_up(self._database, self.path)
         return self._database.latest_sequence_number() != before
 
+    @property
+    def is_outdated(self) -> bool:
+        """Reading beside the writer: whether it is to be opened anew, see `Opening`."""
+        return self._opening.is_outdated
+
     def close(self) -> None:
         try:
             close(self._database, self.path)
@@ -174,7 +192,7 @@ class ItemStore:
         found = get(self._database, _FORMAT, self.path)
         if found == bytes((FORMAT,)):
             return
-        if found is not None:
+        if found is not None and found[0] < _SEALED:
             people = self._writing()
             plain = (row for row in scan(self._database, _VISITOR, _VISITOR, self.path) if is_plain(row[1]))
             while some := list(islice(plain, _SEALED_AT_ONCE)):
@@ -193,3 +211,7 @@ class ItemStore:
                 f"{self.path}: written by a newer version (format {found[0]}, this one knows {FORMAT}). Start the "
                 "newer version again, or remove the folder: it is learnt anew from the log."
             )
+
+
+def _entry(number: int) -> bytes:
+    return _JOURNAL + number.to_bytes(8, "big")

@@ -17,7 +17,7 @@ from rocksdict import WriteBatch
 from state.codec import Key, new_key
 from state.ids import CUSTOMER_HASH_BYTES
 from state.keyring import KeyRing
-from state.rocks import Memory, catch_up, close, compact_hard, get, give_up, open_database, scan, write
+from state.rocks import Memory, Opening, catch_up, close, compact_hard, get, give_up, open_database, scan, write
 from state.store_errors import StoreDamaged, StoreRefused
 
 CACHE_MAX = 16_384  # a key ready for use takes 3 KiB
@@ -75,6 +75,9 @@ class Keys(Protocol):
 
     def refresh(self) -> None: ...
 
+    @property
+    def is_outdated(self) -> bool: ...
+
     def close(self) -> None: ...
 
 
@@ -93,6 +96,7 @@ class KeyStore:
     ) -> None:
         self._path = path
         self._database = open_database(path, memory, create=create, secondary=secondary)
+        self._opening = Opening(path)
         self._ring = ring
         self._cache = cache
         self._new: dict[bytes, tuple[bytes, Key]] = {}
@@ -173,6 +177,11 @@ class KeyStore:
 
     def refresh(self) -> None:
         catch_up(self._database, self._path)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Reading beside a worker: whether it is to be opened anew, see `Opening`."""
+        return self._opening.is_outdated
 
     def close(self) -> None:
         close(self._database, self._path)

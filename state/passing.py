@@ -52,6 +52,10 @@ class PassingKeys:
     def refresh(self) -> None:
         """Nobody else changes this."""
 
+    @property
+    def is_outdated(self) -> bool:
+        return False
+
     def close(self) -> None:
         """It goes with the process."""
 

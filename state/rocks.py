@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -47,6 +48,7 @@ def options(memory: Memory, *, create: bool) -> Options:
     made.set_max_total_wal_size(32 << 20)
     made.set_max_open_files(48)
     made.set_max_background_jobs(2)
+    made.set_max_file_opening_threads(1)  # 16 are started and ended each time that a reader catches up, otherwise
     # A write that is slowed down holds the GIL, and with it every other shard.
     made.set_level_zero_slowdown_writes_trigger(40)
     made.set_level_zero_stop_writes_trigger(80)
@@ -124,6 +126,34 @@ def catch_up(database: Rdict, path: Path) -> None:
         database.try_catch_up_with_primary()
     except Exception as error:
         raise told(path, error) from error
+
+
+class Opening:
+    """What was seen of a database's files when it was opened to be read beside its writer.
+
+    Where the writer has flushed what it had in its log, a reader that had not seen all of it there reads from its own
+    memory what is older than what is in the new table.  RocksDB puts that right once more is written, but not where the
+    writer opened the database anew, and not as long as nothing is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = self._look()
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether to open it anew."""
+        current, empty = self._look()
+        return current != self._seen[0] or (bool(empty) and empty != self._seen[1])
+
+    def _look(self) -> tuple[bytes, str]:
+        """What the writer opened, and its log where nothing is in it."""
+        try:
+            logs = {entry.name: entry for entry in os.scandir(self._path) if entry.name.endswith(".log")}
+            newest = max(logs, default="")
+            return (self._path / "CURRENT").read_bytes(), newest if newest and not logs[newest].stat().st_size else ""
+        except OSError:
+            return b"", ""
 
 
 def close(database: Rdict, path: Path) -> None:

@@ -17,7 +17,7 @@ from state.keys import Keys
 from state.layout import CUSTOMER, DECISION, HELD, ITEM, JOB, META, OUTBOX, OUTBOX_LAST, TIMER, WATERMARK, Row
 from state.passages import NEVER
 from state.records import TopicPartition
-from state.rocks import catch_up, close, get, last, scan
+from state.rocks import Opening, catch_up, close, get, last, scan
 from state.store_errors import KeyLost
 
 
@@ -29,6 +29,7 @@ class ShardReading:
         self.keys = keys
         self.codec = codec
         self._database = database
+        self._opening = Opening(path)
         self._low = [0, 0]  # no timer of this clock is due before
         self._unreadable: set[int] = set()  # outbox rows that no key opens
 
@@ -153,6 +154,11 @@ class ShardReading:
         """Reading beside a worker: see what it has written since."""
         catch_up(self._database, self.path)
         self.keys.refresh()  # after the data, so that every row finds its key
+
+    @property
+    def is_outdated(self) -> bool:
+        """Reading beside a worker: whether it is to be opened anew, see `Opening`."""
+        return self._opening.is_outdated or self.keys.is_outdated
 
     def close(self) -> None:
         try:

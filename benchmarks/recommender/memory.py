@@ -23,9 +23,8 @@ import msgspec
 from benchmarks import machine
 from benchmarks.children import in_child
 from flows import huge_pages
+from operators.recommender.learning import Learning
 from operators.recommender.lessons import Lessons
-from operators.recommender.model import STATE, CoVisitation
-from operators.recommender.shelf import Shelf
 from state.events import ProductViewed
 from state.item_store import ItemStore
 from state.rocks import Memory
@@ -64,16 +63,13 @@ def measure(items: int, events: int) -> Found:
     """In a process of its own: what is resident counts from its start."""
     with TemporaryDirectory(prefix="impuls-items-") as folder:
         store = ItemStore.open(Path(folder), Memory(CACHE_MIB, 32))
-        shelf = Shelf(store)
-        model = CoVisitation(shelf)
-        lessons = Lessons(model, shelf)
+        learning = Learning(store)
+        lessons = Lessons(learning.model, learning.shelf)
         began = time.perf_counter()
         for number, (who, event) in enumerate(_stream(items, events), 1):
             lessons.take(who, event)
             if number % EPOCH_EVENTS == 0:
-                rows, facts = shelf.to_save()
-                store.commit(rows, facts, {STATE: model.state_bytes()}, {})
-                shelf.saved()
+                learning.save({}, {}, {})
         took = time.perf_counter() - began
         store.close()
         disk = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())

@@ -1,4 +1,6 @@
-"""Clicks from a file: columns `ts,session,item[,split]` or RetailRocket's, in any order, gzipped or not."""
+"""Clicks from a file: columns `ts,session,item[,split]`, or RetailRocket's, or those of UCI's Online Retail, whose
+orders count as sessions; in any order, gzipped or not.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,12 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 _NAMES = {
-    "at": ("ts", "timestamp", "time", "at"),
-    "session": ("session", "session_id", "sessionid", "user", "visitorid", "visitor", "user_id"),
-    "item": ("item", "item_id", "itemid", "product_id"),
+    "at": ("ts", "timestamp", "time", "at", "invoicedate"),
+    "session": ("session", "session_id", "sessionid", "user", "visitorid", "visitor", "user_id", "invoiceno"),
+    "item": ("item", "item_id", "itemid", "product_id", "stockcode"),
     "split": ("split",),
     "event": ("event",),
+    "quantity": ("quantity",),
 }
 WEIGHTS = {"view": 1.0, "addtocart": 3.0, "transaction": 5.0}
 _UNITS = ((1e20, 0.0), (1e17, 1e-6), (1e14, 1e-3), (1e11, 1.0), (0.0, 1e3))
@@ -74,8 +77,10 @@ def _broken(error: Exception) -> str:
 def _clicks(path: Path, rows: csv.DictReader[str]) -> Iterator[Click]:
     columns = _columns(path, rows.fieldnames or ())
     at, session, item = columns["at"], columns["session"], columns["item"]
-    split, event = columns.get("split"), columns.get("event")
+    split, event, quantity = columns.get("split"), columns.get("event"), columns.get("quantity")
     for row in rows:
+        if quantity and (row[quantity] or "").lstrip().startswith("-"):
+            continue  # brought back
         try:
             yield Click(
                 moment(_given(row, at)),

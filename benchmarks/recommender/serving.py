@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from multiprocessing.synchronize import Event
 
 from benchmarks import machine
@@ -26,7 +27,9 @@ from flows import worker_doors as doors
 
 ITEMS = 5_000
 CONNECTIONS = 32
-WARM_SECONDS = 5.0
+CLICKS_BEFORE = 3  # of each customer on average, before anything is asked
+WARM_SECONDS = 10.0
+TICK_SECONDS = 0.005  # between two times that the generator sends what is due
 LATE_SECONDS = 0.05
 PROBES = 20
 PROBE_SECONDS_MAX = 5.0
@@ -40,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--customers", type=int, default=20_000)
     asked = parser.parse_args(arguments)
-    print("\n".join(machine.described()))
+    print("\n".join(machine.described()), flush=True)
     result = run(asked.requests, asked.events, asked.seconds, asked.customers)
     print("RESULT " + json.dumps(result))
     return 0
@@ -52,14 +55,20 @@ def run(requests: int, events: int, seconds: float, customers: int) -> dict[str,
         altered = {"http.listen": f"127.0.0.1:{port}", "recommender.enabled": "true"}
         with Live(Setup(folder, sink.port, altered)) as live:
             context = multiprocessing.get_context("spawn")
-            stop, learnt = context.Event(), context.Event()
-            feed = context.Process(target=_feed, args=(live.settings, events, customers, stop, learnt), daemon=True)
+            written, go_on, stop = context.Event(), context.Event(), context.Event()
+            told = (live.settings, events, customers, written, go_on, stop)
+            feed = context.Process(target=_feed, args=told, daemon=True)
             feed.start()
-            learnt.wait()
-            time.sleep(WARM_SECONDS)
+            written.wait()
+            live.settle()
+            live.wait(lambda: live.told("learner").get("learnt", 0) >= CLICKS_BEFORE * customers, 120, "done learning")
+            go_on.set()
+            half = customers // 2  # are asked for beforehand, the others are then not in any cache
+            asyncio.run(_ask(port, requests, WARM_SECONDS, range(half)))
+            print("asking", flush=True)
             before = live.told("learner").get("learnt", 0)
             began = time.perf_counter()
-            latencies, late = asyncio.run(_ask(port, requests, seconds, customers))
+            latencies, late = asyncio.run(_ask(port, requests, seconds, range(half, customers)))
             took = time.perf_counter() - began
             taught = (live.told("learner").get("learnt", 0) - before) / took
             shown = asyncio.run(_probe(port, live.settings))
@@ -97,34 +106,37 @@ def _clicks(customers: int, seed: int) -> Iterator[tuple[str, str]]:
 
 
 def _event(number: int, who: str, item: str) -> bytes:
-    said = {"product_id": item, "name": f"Product {item}", "price": 19.99, "url": f"https://shop.example/{item}"}
-    event = {"type": "track", "event": "Product Viewed", "messageId": f"s{number}", "userId": who, "properties": said}
-    event["timestamp"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return json.dumps(event).encode()
+    return (
+        f'{{"type":"track","event":"Product Viewed","messageId":"s{number}","userId":"{who}","timestamp":'
+        f'"{time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}","properties":{{"product_id":"{item}",'
+        f'"name":"Product {item}","price":19.99,"url":"https://shop.example/{item}"}}}}'
+    ).encode()
 
 
-def _feed(settings: Settings, rate: int, customers: int, stop: Event, learnt: Event) -> None:
-    """Three clicks of each customer as fast as may be, then at the rate until told to stop."""
+def _feed(settings: Settings, rate: int, customers: int, written: Event, go_on: Event, stop: Event) -> None:
+    """Some clicks of each customer as fast as may be, then at the rate until told to stop."""
     writer = doors.open_writer(settings)
-    clicks = _clicks(customers, seed=1)
-    began = time.perf_counter()
-    for number, (who, item) in enumerate(clicks):
-        if number == 3 * customers:
-            writer.flush(60)
-            learnt.set()
-            began = time.perf_counter()
-        if number >= 3 * customers:
-            due = began + (number - 3 * customers) / rate
-            if (left := due - time.perf_counter()) > 0.001:
-                time.sleep(left)
-            if stop.is_set():
-                break
-        while not writer.send("clickstream", who.encode(), _event(number, who, item)):
-            time.sleep(0.001)
+    clicks = enumerate(_clicks(customers, seed=1))
+
+    def send(most: int) -> None:
+        for number, (who, item) in islice(clicks, most):
+            while not writer.send("clickstream", who.encode(), _event(number, who, item)):
+                time.sleep(0.001)
+
+    send(CLICKS_BEFORE * customers)
+    writer.flush(60)
+    written.set()
+    go_on.wait()
+    began, sent = time.perf_counter(), 0
+    while not stop.is_set():
+        due = int((time.perf_counter() - began) * rate)
+        send(due - sent)
+        sent = due
+        time.sleep(TICK_SECONDS)
     writer.close()
 
 
-async def _ask(port: int, rate: int, seconds: float, customers: int) -> tuple[Histogram, int]:
+async def _ask(port: int, rate: int, seconds: float, customers: range) -> tuple[Histogram, int]:
     """Latencies from when each request was due, and how many were sent late because all connections were busy."""
     free: asyncio.Queue[_Connection] = asyncio.Queue()
     for _ in range(CONNECTIONS):
@@ -146,7 +158,7 @@ async def _ask(port: int, rate: int, seconds: float, customers: int) -> tuple[Hi
         due = began + number / rate
         if (left := due - time.perf_counter()) > 0:
             await asyncio.sleep(left)
-        task = asyncio.create_task(one(due, f"/v1/recommendations/v{draw.randrange(customers)}?limit=12"))
+        task = asyncio.create_task(one(due, f"/v1/recommendations/v{draw.choice(customers)}?limit=12"))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
     await asyncio.gather(*under_way)

@@ -56,16 +56,13 @@ def _slots() -> tuple[dict[Kind, int], list[float]]:
 
 
 _FIRST, _BEGIN = _slots()
+_REASONS = [kind.reason for kind in KINDS for _ in range(kind.backs * kind.levels * _LENGTHS)]
 _AFTER, _BEFORE, _AROUND, _FURTHER, _AGAIN, _SELLS = (_FIRST[kind] for kind in KINDS)
 
 
 def fresh_trust() -> Trust:
     """Before anything was learnt."""
     return Trust(list(_BEGIN), [0] * len(_BEGIN))
-
-
-def _kind(slot: int) -> str:
-    return next(kind.reason for kind in reversed(KINDS) if slot >= _FIRST[kind])
 
 
 class Guesses(NamedTuple):
@@ -116,7 +113,7 @@ class Guesses(NamedTuple):
     def reason(self, product: str, trust: Sequence[float]) -> tuple[str, str]:
         """The kind of guess that speaks for it most, and the product that guess comes from."""
         doubt = self.doubt
-        spoken = [(trust[slot] * w.get(product, 0.0) * f, _kind(slot), source) for slot, source, w, f in self.spread]
+        spoken = [(trust[slot] * w.get(product, 0.0) * f, _REASONS[slot], source) for slot, source, w, f in self.spread]
         spoken += [(trust[slot], AGAIN.reason, product) for slot, seen in self.again if seen == product]
         spoken += [
             (trust[slot] * row.share(product, doubt), AROUND.reason, source) for slot, source, row in self.around

@@ -7,7 +7,7 @@ and costs the same however many went before.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -39,11 +39,17 @@ class _State(msgspec.Struct, array_like=True):
     again: Popularity = msgspec.field(default_factory=lambda: Popularity(POPULAR_MS))
 
 
+Heard = Callable[[str, Sequence[tuple[str, float]], float], None]
+"""A product, those she came from to it with their parts, and what all of them are worth."""
+
+
 class CoVisitation:
     """Learns from visits, and scores what may come next in one."""
 
-    def __init__(self, rows: Rows | None = None) -> None:
+    def __init__(self, rows: Rows | None = None, heard: Heard | None = None) -> None:
+        """`heard` is told of each lesson that rows were taught."""
         self.rows: Rows = InMemory() if rows is None else rows
+        self._heard = heard
         self._state = _State(fresh_trust(), Popularity(POPULAR_MS))
 
     def learn(self, visit: Visit, product: str, at: int, weight: float = 1.0, category: str = "") -> None:
@@ -131,6 +137,8 @@ class CoVisitation:
         here = get(product) or Row()
         here.precede(taught, now)
         put(product, here)
+        if self._heard is not None:
+            self._heard(product, taught, now)
 
     def _sold(self, category: str) -> Popularity | None:
         return self._state.categories.get(category) if category else self._state.popularity

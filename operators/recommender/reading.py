@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from operators.recommender.journal import NOTE, Span, Unwritten, span_of
 from operators.recommender.model import STATE, CoVisitation
 from operators.recommender.ranking import CHAMPION, Weights, read_weights
 from operators.recommender.rows import Row, from_bytes
@@ -34,8 +35,9 @@ class Learnt:
         self._open, self._monotonic = open_store, monotonic
         self._store: ItemStore | None = None
         self._refresh_at = 0.0
-        self._rows: dict[str, Row | None] = {}
+        self._rows: dict[str, Row] = {}
         self._facts: dict[str, ItemFacts] = {}
+        self._unwritten = Unwritten()
         self._state: bytes | None = None
         self._ranks: bytes | None = None
         self.champion = Weights()
@@ -47,13 +49,15 @@ class Learnt:
         if now < self._refresh_at:
             return
         self._refresh_at = now + REFRESH_SECONDS
+        if self._store is not None and self._store.is_outdated:
+            self.close()
         if self._store is None:
+            self._forget()
             self._store = self._open()
         elif not self._store.refresh():
             return  # the learner writes less often than it is looked: what was read stays as it is
-        self._rows.clear()
-        self._facts.clear()
         if self._store is not None:
+            self._follow(self._store, span_of(self._store.note(NOTE)))
             state = self._store.note(STATE)
             if state is not None and state != self._state:
                 self._state = state
@@ -62,13 +66,18 @@ class Learnt:
 
     def get(self, key: str) -> Row | None:
         """A row, as the model asks for it."""
-        rows = self._rows
-        if key not in rows:
-            if len(rows) >= ROWS_MAX:
-                rows.clear()
+        row, unwritten = self._rows.get(key), self._unwritten
+        if row is not None and row.holds >= unwritten.last:
+            return row
+        if row is None or row.holds < unwritten.first - 1:
             stored = self._store.row(key) if self._store is not None else None
-            rows[key] = None if stored is None else from_bytes(stored)
-        return rows[key]
+            row = None if stored is None else from_bytes(stored)
+        row = unwritten.taught(key, row)
+        if row is not None:
+            if len(self._rows) >= ROWS_MAX:
+                self._rows.clear()
+            self._rows[key] = row
+        return row
 
     def put(self, key: str, row: Row) -> None:
         raise AssertionError("who reads does not learn")
@@ -90,6 +99,20 @@ class Learnt:
             self.champion = read_weights(ranks) if ranks is not None else Weights()
         except ValueError:
             self.champion = Weights()  # the learner tells of it; what is shown comes as it did before
+
+    def _follow(self, store: ItemStore, span: Span) -> None:
+        """Take in what is new in the journal; where some of that is gone already, all is read anew."""
+        if not span.last or not span.first <= self._unwritten.last + 1 <= span.last + 1:
+            self._forget()
+        for number in range(max(span.first, self._unwritten.last + 1), span.last + 1):
+            for product in self._unwritten.take(number, store.entry(number) or b""):
+                self._facts.pop(product, None)
+        self._unwritten.begin_at(span)
+
+    def _forget(self) -> None:
+        self._rows.clear()
+        self._facts.clear()
+        self._unwritten = Unwritten()
 
     def close(self) -> None:
         if self._store is not None:

@@ -41,9 +41,12 @@ _NO_HEAD = packed({})
 
 
 class Row:
-    """One product's neighbours.  Change it by `follow` and `precede` only."""
+    """One product's neighbours.  Change it by `follow` and `precede` only.
 
-    __slots__ = ("after", "after_total", "before", "before_total", "head", "head_total", "unread")
+    `holds`: the last entry of the journal that a row from a store holds, see `journal`.
+    """
+
+    __slots__ = ("after", "after_total", "before", "before_total", "head", "head_total", "holds", "unread")
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class Row:
         self.before = {} if before is None else before
         self.before_total = before_total
         self.head, self.head_total = _NO_HEAD, 0.0
+        self.holds = 0
         self.unread = _ALL_READ
 
     def follow(self, product: str, weight: float) -> None:
@@ -110,7 +114,7 @@ class _Unread(Row):
     def __getattr__(self, name: str) -> dict[str, float]:
         if name not in _SIDES:
             raise AttributeError(name)
-        side = _decoded(_decode_side, self.unread[name])
+        side = decoded(_decode_side, self.unread[name])
         setattr(self, name, side)
         del self.unread[name]
         if not self.unread:
@@ -145,6 +149,7 @@ class _Stored(msgspec.Struct, array_like=True, frozen=True, gc=False):
     before: msgspec.Raw
     head_total: float = 0.0
     head: dict[str, float] = {}
+    holds: int = 0
 
 
 _SIDES = ("after", "before")
@@ -155,9 +160,10 @@ _decode_side = msgspec.msgpack.Decoder(dict[str, float]).decode
 _VERSION_BYTE = bytes((VERSION,))
 
 
-def to_bytes(row: Row) -> bytes:
+def to_bytes(row: Row, holds: int = 0) -> bytes:
+    """As it is kept, with the last entry of the journal that it holds."""
     after, before = (_as_written(row, name) for name in _SIDES)
-    stored = _Stored(row.after_total, after, row.before_total, before, row.head_total, dict(row.head.items()))
+    stored = _Stored(row.after_total, after, row.before_total, before, row.head_total, dict(row.head.items()), holds)
     return _VERSION_BYTE + _encode(stored)
 
 
@@ -168,15 +174,16 @@ def _as_written(row: Row, side: str) -> Any:
 def from_bytes(stored: bytes) -> Row:
     """Raises `StoreRefused` for bytes of a newer version, `StoreDamaged` for what is no row (of a side: later)."""
     check_version(stored, VERSION)
-    read = _decoded(_decode, memoryview(stored)[1:])
-    row = _Unread(None, read.after_total, None, read.before_total)
-    row.head, row.head_total = packed(read.head), read.head_total
-    row.unread = {"after": read.after, "before": read.before}
+    found = decoded(_decode, memoryview(stored)[1:])
+    row = _Unread(None, found.after_total, None, found.before_total)
+    row.head, row.head_total, row.holds = packed(found.head), found.head_total, found.holds
+    row.unread = {"after": found.after, "before": found.before}
     del row.after, row.before
     return row
 
 
-def _decoded(decode: Callable[[Any], _Read], stored: memoryview | msgspec.Raw) -> _Read:
+def decoded(decode: Callable[[Any], _Read], stored: memoryview | msgspec.Raw | bytes) -> _Read:
+    """Raises `StoreDamaged` for what is not as it was written."""
     try:
         return decode(stored)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -1,11 +1,13 @@
 """Rows and facts of products as the learner holds them: the ones used last in memory, what changed until it is written.
 
-What changed stays in memory until `saved`, so that nothing is read back older than it is.
+What changed stays in memory until `saved`, so that nothing is read back older than it is.  Facts are written with the
+next write; of rows some, those first that have waited longest, since what they learnt is in the journal.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import islice
 from typing import Protocol
 
 from operators.recommender.rows import Row, from_bytes, to_bytes
@@ -13,6 +15,9 @@ from state.recommendations import ItemFacts
 
 ROWS_MAX = 50_000
 FACTS_MAX = 50_000
+WRITTEN_LEAST = 200  # rows at a time, where there are so many,
+WRITTEN_PART = 10  # one of so many that changed,
+UNWRITTEN_MAX = 10_000  # and all but so many
 
 
 class Stored(Protocol):
@@ -30,7 +35,9 @@ class Shelf:
         self._stored, self._rows_max, self._facts_max = stored, rows_max, facts_max
         self._rows: OrderedDict[str, Row | None] = OrderedDict()
         self._facts: OrderedDict[str, ItemFacts | None] = OrderedDict()
-        self._changed_rows: set[str] = set()
+        self._changed_rows: dict[str, int] = {}  # and the journal's entry that was under way when it did
+        self._number = 1
+        self._written: list[str] = []
         self._changed_facts: set[str] = set()
 
     def get(self, key: str) -> Row | None:
@@ -45,7 +52,8 @@ class Shelf:
     def put(self, key: str, row: Row) -> None:
         self._rows[key] = row
         self._rows.move_to_end(key)
-        self._changed_rows.add(key)
+        if key not in self._changed_rows:
+            self._changed_rows[key] = self._number
 
     def facts(self, item: str) -> ItemFacts | None:
         facts = self._facts
@@ -65,16 +73,35 @@ class Shelf:
         """How many products are to be written."""
         return len(self._changed_rows) + len(self._changed_facts)
 
-    def to_save(self) -> tuple[dict[str, bytes], dict[str, ItemFacts]]:
-        rows = {item: to_bytes(row) for item in self._changed_rows if (row := self._rows[item]) is not None}
+    @property
+    def due(self) -> int:
+        """How many of the rows that changed are to be written next."""
+        changed = len(self._changed_rows)
+        return max(WRITTEN_LEAST, -(-changed // WRITTEN_PART), changed - UNWRITTEN_MAX)
+
+    def begin(self, number: int) -> None:
+        """What is changed from now on goes into this entry of the journal."""
+        self._number = number
+
+    def to_save(self, rows_max: int | None = None) -> tuple[dict[str, bytes], dict[str, ItemFacts]]:
+        """All facts that changed, and so many rows; all where None."""
+        self._written = list(islice(self._changed_rows, rows_max))
+        rows = {item: to_bytes(row, self._number) for item in self._written if (row := self._rows[item]) is not None}
         facts = {item: said for item in self._changed_facts if (said := self._facts[item]) is not None}
         return rows, facts
 
+    def lacking(self) -> int | None:
+        """The first entry that a row will lack once `saved`; None where all hold everything."""
+        return next(islice(self._changed_rows.values(), len(self._written), None), None)
+
     def saved(self) -> None:
         """What `to_save` gave is in the store; make room."""
-        self._changed_rows.clear()
+        for item in self._written:
+            del self._changed_rows[item]
+        self._written.clear()
         self._changed_facts.clear()
-        while len(self._rows) > self._rows_max:
-            self._rows.popitem(last=False)
+        for item in list(islice(self._rows, max(0, len(self._rows) - self._rows_max))):
+            if item not in self._changed_rows:
+                del self._rows[item]
         while len(self._facts) > self._facts_max:
             self._facts.popitem(last=False)

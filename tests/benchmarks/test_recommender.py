@@ -91,6 +91,20 @@ def test_retailrockets_own_format_has_weights(tmp_path: Path) -> None:
     assert (click.at, click.session, click.item, click.weight) == (1433221332117, "257597", "355908", 3.0)
 
 
+def test_orders_count_as_sessions_and_what_was_brought_back_as_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "online_retail.csv"
+    path.write_text(
+        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+        "536365,71053,LANTERN,6,2010-12-01 08:26:00,3.39,17850,United Kingdom\n"
+        "C536379,71053,LANTERN,-1,2010-12-01 09:41:00,3.39,17850,United Kingdom\n"
+        "536365,22752,NESTING BOXES,2,2010-12-01 08:26:00,7.65,,United Kingdom\n"
+    )
+    assert [(click.session, click.item, click.weight) for click in read(path)] == [
+        ("536365", "71053", 1.0),
+        ("536365", "22752", 1.0),
+    ]
+
+
 def test_faults_name_the_place_and_the_way_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     headless = written(tmp_path / "no.csv", "when,who,what", "1,a,x")
     assert command.main([str(headless)]) == 2

@@ -11,19 +11,23 @@ import pytest
 
 from config import load
 from config.settings import Settings
+from flows import serve_recommendations
 from flows import worker_doors as doors
 from flows.serve_recommendations import Recommending
 from operators.recommender import reading
 from operators.recommender.lessons import Lessons
 from operators.recommender.model import STATE, CoVisitation
 from operators.recommender.shelf import Shelf
+from state import customer as customers
 from state import events as ev
-from state.ids import Ids
+from state.customer import Customer
+from state.ids import Ids, shard_of
 from state.item_store import FOLDER, ItemStore
 from state.recommendations import Recommendation
 from state.rocks import Memory
 from state.secret import load_or_make
 from tests.flows.deployments import until
+from tests.state.stores import fill, opened
 
 NOW = round(time.time() * 1000)
 
@@ -38,6 +42,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def recommending(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recommending]:
     monkeypatch.setattr(reading, "REFRESH_SECONDS", 0.0)
+    (tmp_path / "scratch").mkdir()
     made = Recommending(settings, Ids(load_or_make(settings.secret_file)), tmp_path / "scratch")
     yield made
     made.close()
@@ -86,3 +91,41 @@ def test_what_is_learnt_anew_in_an_empty_folder_is_found(settings: Settings, rec
     assert recommending.recommend("berta", "discover", 1, frozenset()).strategy == "popularity"
     learn(settings)
     assert recommending.similar("laces", 4).strategy == "co_visitation"
+
+
+def test_what_a_worker_wrote_before_it_was_started_anew_is_read(
+    settings: Settings, recommending: Recommending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve_recommendations, "SHARD_SECONDS", -1.0)
+    monkeypatch.setattr(serve_recommendations, "APART_SECONDS", 0.0)
+    chash = Ids(load_or_make(settings.secret_file)).customer(b"anna")
+    found = []
+    for number in range(3):
+        for is_looked_at in (False, True):
+            with opened(settings.data_dir, shard_of(chash, settings.shards), settings.shards) as shard:
+                for events in (100 + number, 10 + number):
+                    batch = shard.batch()
+                    batch.put_customer(chash, customers.encode(Customer(id="anna", events=events)))
+                    shard.commit(batch)
+                    if is_looked_at and events >= 100:
+                        recommending._record("anna")
+        found.append(recommending._record("anna"))
+    assert [each.events for each in found if each is not None] == [10, 11, 12]
+
+
+def test_of_whom_was_erased_nothing_is_read_any_more(
+    settings: Settings, recommending: Recommending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve_recommendations, "SHARD_SECONDS", -1.0)
+    monkeypatch.setattr(serve_recommendations, "APART_SECONDS", 0.0)
+    chash = Ids(load_or_make(settings.secret_file)).customer(b"anna")
+    number = shard_of(chash, settings.shards)
+    with opened(settings.data_dir, number, settings.shards) as shard:
+        assert recommending._record("anna") is None
+        fill(shard, chash, customers.encode(Customer(id="anna")))
+        assert recommending._record("anna") is not None
+        shard.erase(chash)
+        assert recommending._record("anna") is None
+        reading, _ = recommending._shards[number]
+        reading.keys._cache.drop(chash)  # type: ignore[attr-defined]
+        assert reading.keys.get(chash) is None
