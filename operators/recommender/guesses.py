@@ -133,11 +133,14 @@ def guesses(visit: Visit, rows: Rows, popularity: Popularity, now: float) -> Gue
     if length < 0:
         return Guesses(doubt, [(_SELLS, "", popularity.leaders(), 1.0)], [], [], 0, [])
     levels = [evidence * now for evidence in _EVIDENCE]
-    found = Guesses(doubt, [(_SELLS + length, "", popularity.leaders(), 1.0)], [], [], 0, [])
-    spread, again, around = found.spread, found.again, found.around
+    spread = [(_SELLS + length, "", popularity.leaders(), 1.0)]
+    again: list[tuple[int, str]] = []
+    around: list[tuple[int, str, Row]] = []
+    hops: list[tuple[str, float, Row]] = []
     further = 0
     for back, (product, seen) in enumerate(visit.latest(AGO)):
-        again.append((_AGAIN + (back * _TIMES + min(seen.times, _TIMES) - 1) * _LENGTHS + length, product))
+        times = seen.times if seen.times < _TIMES else _TIMES
+        again.append((_AGAIN + (back * _TIMES + times - 1) * _LENGTHS + length, product))
         if back >= CONTEXT or (row := rows.get(product)) is None:
             continue
         after, before = row.after_total, row.before_total
@@ -153,9 +156,9 @@ def guesses(visit: Visit, rows: Rows, popularity: Popularity, now: float) -> Gue
             spread.append((slot, product, row.before, 1.0 / (before + doubt)))
         if not back:
             further = _FURTHER + both * _LENGTHS + length
-            found.hops.extend(
+            hops = [
                 (other, share, near)
                 for other, share in islice(row.nearest(doubt).items(), HOPS)
                 if (near := rows.get(other)) is not None
-            )
-    return found._replace(further=further)
+            ]
+    return Guesses(doubt, spread, again, around, further, hops)

@@ -25,7 +25,7 @@ POPULAR_MS = DAY_MS  # half-life of popularity
 _HARDLY = 0.2  # comings again, of one product more than came, before anybody came
 CATEGORIES_MAX = 1_000
 # Of how many events one judges the guesses, up to so many events; the weights move less and less.
-_JUDGED = ((2_000, 1), (20_000, 8))
+_JUDGED = ((2_000, 2), (20_000, 16))
 _SELDOM = 64
 
 
@@ -131,7 +131,9 @@ class CoVisitation:
             return
         get, put = self.rows.get, self.rows.put
         for earlier, part in taught:
-            there = get(earlier) or Row()
+            there = get(earlier)
+            if there is None:
+                there = Row()
             there.follow(product, part * now)
             put(earlier, there)
         here = get(product) or Row()

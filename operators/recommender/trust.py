@@ -16,6 +16,7 @@ import msgspec
 STEP_LEAST = 0.002
 YOUNG = 20.0  # judgements after which a weight moves half as fast as at first
 _LEAST, _MOST, _JUMP = 1e-6, 1e3, 2.0
+_GROWN_UP = 1.0 / STEP_LEAST - YOUNG  # judgements after which a step is the least one
 
 
 class Trust(msgspec.Struct, array_like=True):
@@ -38,9 +39,7 @@ class Trust(msgspec.Struct, array_like=True):
         for slot, probability in guesses:
             times = judged[slot] = judged[slot] + 1
             # `min` and `max` would be called a hundred times a judgement.
-            step = 1.0 / (times + YOUNG)
-            if step < STEP_LEAST:
-                step = STEP_LEAST
+            step = 1.0 / (times + YOUNG) if times < _GROWN_UP else STEP_LEAST
             jump = step * (probability * ratio - 1.0)
             moved = weights[slot] * exp(jump if jump < _JUMP else _JUMP)
-            weights[slot] = _LEAST if moved < _LEAST else moved if moved < _MOST else _MOST
+            weights[slot] = moved if _LEAST <= moved <= _MOST else _LEAST if moved < _LEAST else _MOST

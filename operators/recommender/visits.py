@@ -41,18 +41,22 @@ class Visit(msgspec.Struct, array_like=True):
 
     def see(self, product: str, at: int, weight: float = 1.0) -> None:
         """She came to this product."""
-        self.count += 1
-        self.at = max(self.at, at)
-        seen = self.seen.pop(product, None)
+        # As much without calls as can be: this, and `lessons`, are done for each event.
+        count = self.count = self.count + 1
+        if at > self.at:
+            self.at = at
+        before = self.seen
+        seen = before.pop(product, None)
         if seen is None:
-            seen = Seen(self.count, self.count, 1, weight)
-            if len(self.seen) >= MEMORY:
-                del self.seen[next(iter(self.seen))]
+            seen = Seen(count, count, 1, weight)
+            if len(before) >= MEMORY:
+                del before[next(iter(before))]
         else:
-            seen.last = self.count
+            seen.last = count
             seen.times += 1
-            seen.weight = max(seen.weight, weight)
-        self.seen[product] = seen
+            if weight > seen.weight:
+                seen.weight = weight
+        before[product] = seen
 
     def latest(self, limit: int) -> Iterator[tuple[str, Seen]]:
         """Her last distinct products, newest first."""
@@ -89,7 +93,7 @@ def lessons(visit: Visit, product: str, weight: float) -> list[tuple[str, float]
     """Which products she came from to this one, and how much that counts; before the visit has seen it."""
     mine = visit.seen.get(product)
     found, near = [], 1.0
-    for earlier, seen in visit.latest(CONTEXT):
+    for earlier, seen in islice(reversed(visit.seen.items()), CONTEXT):
         if earlier != product:
             if mine is None or mine.last < seen.first:
                 if seen.taught < TAUGHT_MAX:

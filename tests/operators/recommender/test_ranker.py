@@ -120,7 +120,7 @@ def test_a_bot_moves_nobody_elses_recommendations_beyond_a_bound() -> None:
 def test_a_bot_does_not_say_for_everybody_which_guesses_to_trust() -> None:
     """Who looks at one thing again and again would say that what was seen is all that comes next."""
     products = "abcdefghij" * 3
-    ranker = shop(*[products[start : start + 4] for start in range(20)] * 15)
+    ranker = shop(*[products[start : start + 4] for start in range(20)] * 30)
     for product in "abcdefghij":
         ranker.see_one(product, product)
     before = {product: [item for item, _ in ranker.recommend(product)][:4] for product in "abcdefghij"}
