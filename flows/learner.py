@@ -20,6 +20,7 @@ from flows.learner_propensity import Foretelling
 from flows.learner_reranking import Rerank
 from flows.worker_process import METRICS_BEATS, Beat, prepare, settings_for, told_by_supervisor
 from operators.host import Stop
+from operators.recommender.journal import KEPT
 from operators.recommender.learning import Learning
 from operators.recommender.lessons import Lessons
 from state.claims import CLAIMS, is_nobody, named
@@ -63,6 +64,7 @@ class Learner:
         self._reader = doors.open_reader(settings, f"{settings.kafka.group}-learner")
         self._learnt_to = self._store.watermarks()
         self._positions: dict[TopicPartition, int] = {}
+        self._idle = 0  # saves since the last that had something to save
         self._save_at = self._discover_at = self._beat_at = self._erase_at = 0.0
         self._shards = cycle(range(settings.shards))
         self._beats = count()
@@ -204,7 +206,9 @@ class Learner:
         """What was learnt since the last time; `whole`: every row that changed is written, too."""
         moved = {tp: offset for tp, offset in self._positions.items() if offset > self._learnt_to.get(tp, -1)}
         self._rerank.heed()
-        if not moved and not self._learning.shelf.changed and not self._rerank.changed:
+        self._idle = 0 if moved else self._idle + 1
+        whole = whole or self._idle > KEPT  # so that nothing of what was done last stays for longer in the journal
+        if not moved and not self._rerank.changed and (self._learning.is_settled or not whole):
             return
         self._foretelling.pass_time()
         foretold, visitors = self._foretelling.to_save()

@@ -45,11 +45,13 @@ _decode_facts = msgspec.msgpack.Decoder(ItemFacts).decode
 class ItemStore:
     """Every method raises `StoreDamaged` where bytes are not as they were written."""
 
-    def __init__(self, path: Path, database: Rdict, people: VisitorRows | None = None) -> None:
+    def __init__(
+        self, path: Path, database: Rdict, people: VisitorRows | None = None, opening: Opening | None = None
+    ) -> None:
         self.path = path
         self._database = database
         self._people = people  # who reads beside the writer has no keys
-        self._opening = Opening(path)
+        self._opening = opening
 
     @classmethod
     def open(cls, data_dir: Path, memory: Memory) -> ItemStore:
@@ -74,7 +76,9 @@ class ItemStore:
         if not (path / "CURRENT").exists():
             return None
         scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store = cls(path, open_database(path, memory, create=False, secondary=scratch / FOLDER))
+        opening = Opening(path)
+        database = open_database(path, memory, create=False, secondary=scratch / FOLDER)
+        store = cls(path, database, opening=opening)
         store.refresh()
         store._check()
         return store
@@ -174,7 +178,7 @@ class ItemStore:
     @property
     def is_outdated(self) -> bool:
         """Reading beside the writer: whether it is to be opened anew, see `Opening`."""
-        return self._opening.is_outdated
+        return self._opening is not None and self._opening.is_outdated
 
     def close(self) -> None:
         try:

@@ -95,8 +95,8 @@ class KeyStore:
         secondary: Path | None = None,
     ) -> None:
         self._path = path
+        self._opening = Opening(path) if secondary is not None else None
         self._database = open_database(path, memory, create=create, secondary=secondary)
-        self._opening = Opening(path)
         self._ring = ring
         self._cache = cache
         self._new: dict[bytes, tuple[bytes, Key]] = {}
@@ -181,7 +181,7 @@ class KeyStore:
     @property
     def is_outdated(self) -> bool:
         """Reading beside a worker: whether it is to be opened anew, see `Opening`."""
-        return self._opening.is_outdated
+        return self._opening is not None and self._opening.is_outdated
 
     def close(self) -> None:
         close(self._database, self._path)

@@ -129,7 +129,7 @@ def catch_up(database: Rdict, path: Path) -> None:
 
 
 class Opening:
-    """What was seen of a database's files when it was opened to be read beside its writer.
+    """What was there of a database's files before it was opened to be read beside its writer.
 
     Where the writer has flushed what it had in its log, a reader that had not seen all of it there reads from its own
     memory what is older than what is in the new table.  RocksDB puts that right once more is written, but not where the
@@ -138,22 +138,31 @@ class Opening:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen = self._look()
+        self._seen = self._look() or _GONE
 
     @property
     def is_outdated(self) -> bool:
-        """Whether to open it anew."""
-        current, empty = self._look()
-        return current != self._seen[0] or (bool(empty) and empty != self._seen[1])
+        """Whether to open it anew: it is another one, was opened anew, or flushed and not written to since."""
+        seen = self._look()
+        if seen is None:
+            return False
+        was, empty = seen
+        return was != self._seen[0] or (bool(empty) and empty != self._seen[1])
 
-    def _look(self) -> tuple[bytes, str]:
-        """What the writer opened, and its log where nothing is in it."""
+    def _look(self) -> tuple[bytes, str] | None:
+        """What the writer opened, and its log where nothing is in it; None where that cannot be told just now."""
         try:
             logs = {entry.name: entry for entry in os.scandir(self._path) if entry.name.endswith(".log")}
-            newest = max(logs, default="")
-            return (self._path / "CURRENT").read_bytes(), newest if newest and not logs[newest].stat().st_size else ""
+            newest = max(logs, key=lambda name: (len(name), name), default="")
+            empty = newest if newest and not logs[newest].stat().st_size else ""
+            return (self._path / "IDENTITY").read_bytes() + (self._path / "CURRENT").read_bytes(), empty
+        except FileNotFoundError:
+            return _GONE
         except OSError:
-            return b"", ""
+            return None
+
+
+_GONE = (b"", "")
 
 
 def close(database: Rdict, path: Path) -> None:

@@ -23,7 +23,19 @@ from state.keyring import KeyRing, load_or_make
 from state.keys import CACHE_MAX, KeyCache, Keys, KeyStore
 from state.layout import CUSTOMER, DECISION, HELD, IDENTITY, KEYS, OUTBOX
 from state.layout import Row as Row
-from state.rocks import Memory, after_all, catch_up, compact_hard, get, give_up, open_database, scan, told, write
+from state.rocks import (
+    Memory,
+    Opening,
+    after_all,
+    catch_up,
+    compact_hard,
+    get,
+    give_up,
+    open_database,
+    scan,
+    told,
+    write,
+)
 from state.store_errors import StoreRefused
 from state.store_reading import ShardReading
 
@@ -128,6 +140,7 @@ class ShardStore(ShardReading):
                 "else start it, or name another data_dir."
             )
         _check_there(data_dir, shard)
+        opening = Opening(path)
         database = open_database(path, resources.memory, create=False, secondary=scratch / f"shard-{shard:03}")
         try:
             catch_up(database, path)
@@ -139,7 +152,7 @@ class ShardStore(ShardReading):
             give_up(database)
             raise
         keys.refresh()
-        return ShardReading(path, database, keys, resources.codec)
+        return ShardReading(path, database, keys, resources.codec, opening)
 
     def batch(self) -> Batch:
         return Batch(self.keys, self.codec, self._lower)

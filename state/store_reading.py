@@ -24,12 +24,12 @@ from state.store_errors import KeyLost
 class ShardReading:
     """Every method raises `StoreDamaged` where bytes are not as they were written, `StoreRefused` for newer ones."""
 
-    def __init__(self, path: Path, database: Rdict, keys: Keys, codec: Codec) -> None:
+    def __init__(self, path: Path, database: Rdict, keys: Keys, codec: Codec, opening: Opening | None = None) -> None:
         self.path = path
         self.keys = keys
         self.codec = codec
         self._database = database
-        self._opening = Opening(path)
+        self._opening = opening
         self._low = [0, 0]  # no timer of this clock is due before
         self._unreadable: set[int] = set()  # outbox rows that no key opens
 
@@ -158,7 +158,7 @@ class ShardReading:
     @property
     def is_outdated(self) -> bool:
         """Reading beside a worker: whether it is to be opened anew, see `Opening`."""
-        return self._opening.is_outdated or self.keys.is_outdated
+        return (self._opening is not None and self._opening.is_outdated) or self.keys.is_outdated
 
     def close(self) -> None:
         try:

@@ -2,7 +2,7 @@
 
 As a database has its log and its checkpoints.  A row is some two kilobytes and an event changes five of them: to write
 all that changed each second is ten megabytes for 2,000 events, and who reads beside the writer takes them in as well.
-An entry holds sums by product, so nobody's visit can be read in it.
+An entry holds sums by product, and no names.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from operators.recommender.rows import Row, decoded, from_bytes, to_bytes
 from state.item_store import ItemStore
 
 NOTE = "journal"  # the name under which a store keeps the span
+_AT_ONCE = 2_000  # rows in one write, where an earlier learner left some
 KEPT = 10  # entries that stay for who reads, whatever is written
 LESSONS_MAX = 50_000  # that some row may lack; above it all rows are written
 
@@ -75,6 +76,11 @@ class Journal:
         self._lessons.append((product, taught, gain))
 
     @property
+    def is_empty(self) -> bool:
+        """Whether no entry is kept."""
+        return self._first >= self.number
+
+    @property
     def lessons(self) -> int:
         """How many are in the entries that are kept, and in the one under way."""
         return sum(self._counts) + len(self._lessons)
@@ -120,19 +126,21 @@ def opened(store: ItemStore) -> Journal:
     for number in range(span.first, span.last + 1):
         unwritten.take(number, store.entry(number) or b"")
     unwritten.begin_at(span)
-    rows = {each: unwritten.taught(each, _row(store, each)) for each in unwritten.products()}
-    if rows:
-        after = Span(span.last + 1, span.last)
-        gone = dict.fromkeys(range(span.first, span.last + 1))
-        whole = {product: to_bytes(row, span.last) for product, row in rows.items() if row is not None}
-        store.commit(whole, {}, {NOTE: span_bytes(after)}, {}, {}, gone)
-        span = after
-    return Journal(span)
-
-
-def _row(store: ItemStore, product: str) -> Row | None:
-    stored = store.row(product)
-    return None if stored is None else from_bytes(stored)
+    if span.first > span.last:
+        return Journal(span)
+    whole: dict[str, bytes] = {}
+    for product in unwritten.products():
+        stored = store.row(product)
+        row = None if stored is None else from_bytes(stored)
+        if unwritten.has_more(product, row) and (row := unwritten.taught(product, row)) is not None:
+            whole[product] = to_bytes(row, span.last)
+        if len(whole) >= _AT_ONCE:
+            store.commit(whole, {}, {}, {})  # what they hold is not taught again, should it end here
+            whole.clear()
+    after = Span(span.last + 1, span.last)
+    gone = dict.fromkeys(range(span.first, span.last + 1))
+    store.commit(whole, {}, {NOTE: span_bytes(after)}, {}, {}, gone)
+    return Journal(after)
 
 
 class Unwritten:
@@ -142,12 +150,12 @@ class Unwritten:
         self._entries: deque[tuple[int, dict[str, msgspec.Raw]]] = deque()
         self.first, self.last = 1, 0
 
-    def take(self, number: int, stored: bytes) -> Sequence[str]:
-        """The products of which something else was said.  Raises `StoreDamaged` for what is no entry."""
+    def take(self, number: int, stored: bytes) -> Entry:
+        """Raises `StoreDamaged` for what is no entry."""
         entry = decoded(_decode, stored)
         self._entries.append((number, entry.rows))
         self.last = number
-        return entry.facts
+        return entry
 
     def begin_at(self, span: Span) -> None:
         """These are what there is."""
@@ -157,6 +165,11 @@ class Unwritten:
 
     def products(self) -> set[str]:
         return {product for _, rows in self._entries for product in rows}
+
+    def has_more(self, product: str, row: Row | None) -> bool:
+        """Whether there is something that the row lacks."""
+        holds = 0 if row is None else row.holds
+        return any(number > holds and product in rows for number, rows in self._entries)
 
     def taught(self, product: str, row: Row | None) -> Row | None:
         """The row, with all that it lacked; None where nothing was learnt of the product."""

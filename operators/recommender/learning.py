@@ -23,6 +23,11 @@ class Learning:
         if (known := store.note(STATE)) is not None:
             self.model.restore(known)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing that rows lack, nor an entry of the journal for who reads."""
+        return not self.shelf.changed and self._journal.is_empty
+
     def save(
         self,
         notes: Mapping[str, bytes],

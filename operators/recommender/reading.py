@@ -37,6 +37,7 @@ class Learnt:
         self._refresh_at = 0.0
         self._rows: dict[str, Row] = {}
         self._facts: dict[str, ItemFacts] = {}
+        self._absent: set[str] = set()  # products without a row
         self._unwritten = Unwritten()
         self._state: bytes | None = None
         self._ranks: bytes | None = None
@@ -52,7 +53,6 @@ class Learnt:
         if self._store is not None and self._store.is_outdated:
             self.close()
         if self._store is None:
-            self._forget()
             self._store = self._open()
         elif not self._store.refresh():
             return  # the learner writes less often than it is looked: what was read stays as it is
@@ -69,13 +69,18 @@ class Learnt:
         row, unwritten = self._rows.get(key), self._unwritten
         if row is not None and row.holds >= unwritten.last:
             return row
+        if key in self._absent:
+            return None
         if row is None or row.holds < unwritten.first - 1:
             stored = self._store.row(key) if self._store is not None else None
             row = None if stored is None else from_bytes(stored)
         row = unwritten.taught(key, row)
-        if row is not None:
-            if len(self._rows) >= ROWS_MAX:
-                self._rows.clear()
+        if len(self._rows) + len(self._absent) >= ROWS_MAX:
+            self._rows.clear()
+            self._absent.clear()
+        if row is None:
+            self._absent.add(key)
+        else:
             self._rows[key] = row
         return row
 
@@ -105,16 +110,20 @@ class Learnt:
         if not span.last or not span.first <= self._unwritten.last + 1 <= span.last + 1:
             self._forget()
         for number in range(max(span.first, self._unwritten.last + 1), span.last + 1):
-            for product in self._unwritten.take(number, store.entry(number) or b""):
+            entry = self._unwritten.take(number, store.entry(number) or b"")
+            self._absent.difference_update(entry.rows)
+            for product in entry.facts:
                 self._facts.pop(product, None)
         self._unwritten.begin_at(span)
 
     def _forget(self) -> None:
         self._rows.clear()
         self._facts.clear()
+        self._absent.clear()
         self._unwritten = Unwritten()
 
     def close(self) -> None:
+        self._forget()
         if self._store is not None:
             self._store.close()
             self._store = None

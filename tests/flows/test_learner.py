@@ -18,6 +18,7 @@ from flows import worker_doors as doors
 from flows.learner import Learner
 from operators.host import Stop
 from operators.recommender.decay import gain
+from operators.recommender.journal import KEPT, NOTE, span_of
 from operators.recommender.rows import from_bytes
 from state.ids import Ids
 from state.item_store import ItemStore
@@ -127,3 +128,30 @@ def test_whose_key_is_destroyed_in_her_shard_is_forgotten_by_the_learner_beside_
     store = ItemStore.open(settings.data_dir, Memory(8, 8))
     assert [who for who, _ in store.visitors()] == [berta]
     store.close()
+
+
+def test_where_nothing_comes_for_a_while_nothing_of_what_was_done_last_stays_in_the_journal(tmp_path: Path) -> None:
+    config = tmp_path / "impuls.toml"
+    config.write_text(f'data_dir = "{tmp_path}/data"\nsecret_file = "{tmp_path}/secret"\nshards = 1\n')
+    settings = load(config, {})
+    doors.make_topics(settings)
+    writer = doors.open_writer(settings)
+    for product in ("shoes", "laces"):
+        assert writer.send("clickstream", b"v", json.dumps({"messageId": product, **view("v", product, 9)}).encode())
+    assert writer.flush(30)
+    writer.close()
+    learner = Learner(settings, Stop())
+    learner._discover()
+    assert until(lambda: learner._turn() > 0)
+    learner._save()
+    span = span_of(learner._store.note(NOTE))
+    assert span.first <= span.last
+    assert learner._store.entry(span.last) is not None
+    for _ in range(KEPT + 2):
+        learner._save()
+    assert learner._learning.is_settled
+    after = span_of(learner._store.note(NOTE))
+    assert after.first > after.last
+    assert not any(learner._store.entry(number) for number in range(after.last + 2))
+    learner._reader.close()
+    learner._store.close()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+from rocksdict import Rdict
 
 from state.item_store import FOLDER, ItemStore
 from state.money import Money
 from state.recommendations import ItemFacts
 from state.records import TopicPartition
-from state.rocks import Memory
+from state.rocks import Memory, open_database
 from state.store_errors import StoreBusy, StoreDamaged, StoreRefused
 from tests.state.stores import ANNA, BERTA, everything_in, fill, opened
 
@@ -44,6 +46,42 @@ def test_a_reader_sees_what_is_written_beside_it(tmp_path: Path) -> None:
         ItemStore.open(tmp_path, Memory(8, 8))
     reader.close()
     writer.close()
+
+
+def test_a_reader_that_was_too_late_for_what_its_writer_flushed_knows_that_it_is_to_be_opened_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = ItemStore.open(tmp_path, Memory(8, 8))
+    writer.commit({"shoes": b"old"}, {}, {}, {})
+
+    def opened(path: Path, memory: Memory, *, create: bool, secondary: Path | None = None) -> Rdict:
+        database = open_database(path, memory, create=create, secondary=secondary)
+        writer.commit({"shoes": b"new"}, {}, {}, {})
+        writer._database.flush()
+        return database
+
+    with monkeypatch.context() as patched:
+        patched.setattr("state.item_store.open_database", opened)
+        reader = ItemStore.open_reading(tmp_path, tmp_path / "scratch", Memory(8, 8))
+    assert reader is not None
+    assert (reader.row("shoes"), reader.is_outdated) == (b"old", True)
+    reader.close()
+    reader = ItemStore.open_reading(tmp_path, tmp_path / "scratch", Memory(8, 8))
+    assert reader is not None
+    assert (reader.row("shoes"), reader.is_outdated) == (b"new", False)
+    reader.close()
+    writer.close()
+
+
+def test_a_reader_knows_that_its_folder_was_deleted_and_made_anew(tmp_path: Path) -> None:
+    ItemStore.open(tmp_path, Memory(8, 8)).close()
+    reader = ItemStore.open_reading(tmp_path, tmp_path / "scratch", Memory(8, 8))
+    assert reader is not None
+    assert not reader.is_outdated
+    shutil.rmtree(tmp_path / FOLDER)
+    ItemStore.open(tmp_path, Memory(8, 8)).close()
+    assert reader.is_outdated
+    reader.close()
 
 
 def test_what_a_newer_version_wrote_is_refused(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
-from operators.recommender import shelf
+from operators.recommender import journal, shelf
 from operators.recommender.decay import EPOCH_MS
 from operators.recommender.journal import KEPT, NOTE, opened, span_of
 from operators.recommender.learning import Learning
@@ -163,6 +164,53 @@ def test_rows_of_a_store_from_before_there_was_a_journal_learn_on(teacher: Teach
         teacher.save()
         reader.look()
         assert all(as_in(reader.learnt.get(product), teacher.plain.rows.get(product)) for product in PRODUCTS)
+
+
+def test_what_nobody_has_come_from_is_looked_up_once_until_somebody_has(
+    teacher: Teacher, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher.teach(2)
+    teacher.save()
+    reader.look()
+    looked: list[str] = []
+    found = ItemStore.row
+
+    def counted(store: ItemStore, item: str) -> bytes | None:
+        looked.append(item)
+        return found(store, item)
+
+    monkeypatch.setattr(ItemStore, "row", counted)
+    unknown = [product for product in PRODUCTS if teacher.plain.rows.get(product) is None]
+    for product in [*unknown, *unknown]:
+        assert reader.learnt.get(product) is None
+    assert looked == unknown
+    teacher.teach(300)
+    teacher.save()
+    reader.look()
+    assert all(as_in(reader.learnt.get(product), teacher.plain.rows.get(product)) for product in PRODUCTS)
+
+
+def test_a_start_writes_those_rows_that_lack_something_a_few_at_a_time(
+    teacher: Teacher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        teacher.teach()
+        teacher.save()
+    lacking = teacher.shelf.changed
+    teacher.store.close()
+    written: list[int] = []
+    commit = ItemStore.commit
+
+    def counted(store: ItemStore, rows: Mapping[str, bytes], *others: Any) -> None:
+        written.append(len(rows))
+        commit(store, rows, *others)
+
+    monkeypatch.setattr(ItemStore, "commit", counted)
+    monkeypatch.setattr(journal, "_AT_ONCE", 3)
+    teacher.start()
+    assert sum(written) == lacking > 3
+    assert max(written) <= 3
+    assert all(as_in(teacher.shelf.get(product), teacher.plain.rows.get(product)) for product in PRODUCTS)
 
 
 def test_an_entry_that_is_none_is_an_error_for_who_reads_and_who_writes(teacher: Teacher, reader: Reader) -> None:
