@@ -4,6 +4,7 @@ search (short by default, `IMPULS_TESTS=long` for a night)."""
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,13 @@ settings.register_profile(
 )
 LONG = os.environ.get("IMPULS_TESTS") == "long"
 settings.load_profile("long" if LONG else "short")
+
+
+def pytest_configure() -> None:
+    """A run in the background of a script, or under nohup, ignores these, and so would all that the tests start."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
