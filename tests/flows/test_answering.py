@@ -42,6 +42,8 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def recommending(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recommending]:
     monkeypatch.setattr(reading, "REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr(serve_recommendations, "SHARD_SECONDS", -1.0)
+    monkeypatch.setattr(serve_recommendations, "APART_SECONDS", 0.0)
     (tmp_path / "scratch").mkdir()
     made = Recommending(settings, Ids(load_or_make(settings.secret_file)), tmp_path / "scratch")
     yield made
@@ -93,11 +95,7 @@ def test_what_is_learnt_anew_in_an_empty_folder_is_found(settings: Settings, rec
     assert recommending.similar("laces", 4).strategy == "co_visitation"
 
 
-def test_what_a_worker_wrote_before_it_was_started_anew_is_read(
-    settings: Settings, recommending: Recommending, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(serve_recommendations, "SHARD_SECONDS", -1.0)
-    monkeypatch.setattr(serve_recommendations, "APART_SECONDS", 0.0)
+def test_what_a_worker_wrote_before_it_was_started_anew_is_read(settings: Settings, recommending: Recommending) -> None:
     chash = Ids(load_or_make(settings.secret_file)).customer(b"anna")
     found = []
     for number in range(3):
@@ -113,11 +111,7 @@ def test_what_a_worker_wrote_before_it_was_started_anew_is_read(
     assert [each.events for each in found if each is not None] == [10, 11, 12]
 
 
-def test_of_whom_was_erased_nothing_is_read_any_more(
-    settings: Settings, recommending: Recommending, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(serve_recommendations, "SHARD_SECONDS", -1.0)
-    monkeypatch.setattr(serve_recommendations, "APART_SECONDS", 0.0)
+def test_of_whom_was_erased_nothing_is_read_any_more(settings: Settings, recommending: Recommending) -> None:
     chash = Ids(load_or_make(settings.secret_file)).customer(b"anna")
     number = shard_of(chash, settings.shards)
     with opened(settings.data_dir, number, settings.shards) as shard:
