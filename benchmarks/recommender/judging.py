@@ -74,6 +74,7 @@ class Tally:
     learnt: int = 0
     learn_seconds: float = 0.0
     recommend_seconds: list[float] = field(default_factory=list)
+    nothing: float = field(default_factory=_seconds_of_nothing)
 
     def judge(self, shown: Sequence[str], came: str, new: bool) -> None:
         place = shown.index(came) if came in shown else None
@@ -88,14 +89,14 @@ class Tally:
     def time_learning(self, item: str, learn: Callable[[], None]) -> None:
         began = time.thread_time()
         learn()
-        self.learn_seconds += time.thread_time() - began
+        self.learn_seconds += time.thread_time() - began - self.nothing
         self.learnt += 1
         self.counts[item] += 1
 
     def time_recommending(self, recommend: Callable[[], Sequence[str]]) -> Sequence[str]:
         began = time.thread_time()
         shown = recommend()
-        self.recommend_seconds.append(time.thread_time() - began)
+        self.recommend_seconds.append(time.thread_time() - began - self.nothing)
         return shown
 
     def result(self) -> dict[str, float]:
@@ -104,14 +105,10 @@ class Tally:
         return {
             **self.all.result(),
             "new_hr20": round(self.new_hits / new, 4),
-            "learn_us": _microseconds(self.learn_seconds / (self.learnt or 1)),
-            "recommend_p99_us": _microseconds(sorted_seconds[int(len(sorted_seconds) * 0.99)]),
+            "learn_us": round(1e6 * max(0.0, self.learn_seconds) / (self.learnt or 1), 1),
+            "recommend_p99_us": round(1e6 * max(0.0, sorted_seconds[int(len(sorted_seconds) * 0.99)]), 1),
             **self.cold.result("cold_"),
             **self.warm.result("warm_"),
             "coverage20": round(len(self.covered) / (len(self.counts) or 1), 4),
             "novelty20": round(self.bits / (self.shown or 1), 2),
         }
-
-
-def _microseconds(seconds: float) -> float:
-    return round(1e6 * max(0.0, seconds - _seconds_of_nothing()), 1)

@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--customers", type=int, default=20_000)
     asked = parser.parse_args(arguments)
-    print("\n".join(machine.described()), flush=True)
+    print("\n".join(machine.described()))
     result = run(asked.requests, asked.events, asked.seconds, asked.customers)
     print("RESULT " + json.dumps(result))
     return 0
@@ -65,7 +65,6 @@ def run(requests: int, events: int, seconds: float, customers: int) -> dict[str,
             go_on.set()
             half = customers // 2  # are asked for beforehand, the others are then not in any cache
             asyncio.run(_ask(port, requests, WARM_SECONDS, range(half)))
-            print("asking", flush=True)
             before = live.told("learner").get("learnt", 0)
             began = time.perf_counter()
             latencies, late = asyncio.run(_ask(port, requests, seconds, range(half, customers)))

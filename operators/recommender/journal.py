@@ -122,12 +122,10 @@ class Journal:
 def opened(store: ItemStore) -> Journal:
     """For who writes: what an earlier learner had not written into rows is written into them first."""
     span = span_of(store.note(NOTE))
-    unwritten = Unwritten()
-    for number in range(span.first, span.last + 1):
-        unwritten.take(number, store.entry(number) or b"")
-    unwritten.begin_at(span)
     if span.first > span.last:
         return Journal(span)
+    unwritten = Unwritten()
+    unwritten.follow(store, span)
     whole: dict[str, bytes] = {}
     for product in unwritten.products():
         stored = store.row(product)
@@ -150,34 +148,32 @@ class Unwritten:
         self._entries: deque[tuple[int, dict[str, msgspec.Raw]]] = deque()
         self.first, self.last = 1, 0
 
-    def take(self, number: int, stored: bytes) -> Entry:
-        """Raises `StoreDamaged` for what is no entry."""
-        entry = decoded(_decode, stored)
-        self._entries.append((number, entry.rows))
-        self.last = number
-        return entry
-
-    def begin_at(self, span: Span) -> None:
-        """These are what there is."""
+    def follow(self, store: ItemStore, span: Span) -> list[Entry]:
+        """These are what there is; those that are new.  Raises `StoreDamaged` for what is no entry."""
+        numbers = range(max(span.first, self.last + 1), span.last + 1)
+        new = [decoded(_decode, store.entry(number) or b"") for number in numbers]
+        self._entries.extend((number, entry.rows) for number, entry in zip(numbers, new, strict=True))
         self.first, self.last = span.first, span.last
         while self._entries and self._entries[0][0] < span.first:
             self._entries.popleft()
+        return new
 
     def products(self) -> set[str]:
         return {product for _, rows in self._entries for product in rows}
 
     def has_more(self, product: str, row: Row | None) -> bool:
         """Whether there is something that the row lacks."""
-        holds = 0 if row is None else row.holds
-        return any(number > holds and product in rows for number, rows in self._entries)
+        return bool(self._lacked(product, row))
 
     def taught(self, product: str, row: Row | None) -> Row | None:
         """The row, with all that it lacked; None where nothing was learnt of the product."""
-        holds = 0 if row is None else row.holds
-        for number, rows in self._entries:
-            if number > holds and (since := rows.get(product)) is not None:
-                row = row or Row()
-                decoded(_decode_since, since).teach(row)
+        for since in self._lacked(product, row):
+            row = row or Row()
+            decoded(_decode_since, since).teach(row)
         if row is not None:
             row.holds = max(row.holds, self.last)
         return row
+
+    def _lacked(self, product: str, row: Row | None) -> list[msgspec.Raw]:
+        holds = 0 if row is None else row.holds
+        return [rows[product] for number, rows in self._entries if number > holds and product in rows]

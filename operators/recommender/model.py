@@ -113,6 +113,8 @@ class CoVisitation:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise damaged(error) from None
         fresh = fresh_trust()
+        if state.again.half_life_ms != POPULAR_MS:
+            state.again = Popularity(POPULAR_MS)  # in its place something else was counted once, by the hour
         if len(state.trust.weights) != len(fresh.weights):
             state.trust = fresh  # learnt by another mixture: these weights are soon learnt anew
         self._state = state
@@ -131,9 +133,7 @@ class CoVisitation:
             return
         get, put = self.rows.get, self.rows.put
         for earlier, part in taught:
-            there = get(earlier)
-            if there is None:
-                there = Row()
+            there = get(earlier) or Row()
             there.follow(product, part * now)
             put(earlier, there)
         here = get(product) or Row()

@@ -109,12 +109,10 @@ class Learnt:
         """Take in what is new in the journal; where some of that is gone already, all is read anew."""
         if not span.last or not span.first <= self._unwritten.last + 1 <= span.last + 1:
             self._forget()
-        for number in range(max(span.first, self._unwritten.last + 1), span.last + 1):
-            entry = self._unwritten.take(number, store.entry(number) or b"")
+        for entry in self._unwritten.follow(store, span):
             self._absent.difference_update(entry.rows)
             for product in entry.facts:
                 self._facts.pop(product, None)
-        self._unwritten.begin_at(span)
 
     def _forget(self) -> None:
         self._rows.clear()

@@ -123,7 +123,7 @@ class _Unread(Row):
         return side
 
     def __reduce__(self) -> tuple[object, ...]:
-        return from_bytes, (to_bytes(self),)
+        return from_bytes, (to_bytes(self, self.holds),)
 
 
 def cut(weights: dict[str, float], width: int) -> dict[str, float]:

@@ -41,7 +41,7 @@ class Visit(msgspec.Struct, array_like=True):
 
     def see(self, product: str, at: int, weight: float = 1.0) -> None:
         """She came to this product."""
-        # As much without calls as can be: this, and `lessons`, are done for each event.
+        # Without `max`, which would be called for each event.
         count = self.count = self.count + 1
         if at > self.at:
             self.at = at
@@ -93,7 +93,7 @@ def lessons(visit: Visit, product: str, weight: float) -> list[tuple[str, float]
     """Which products she came from to this one, and how much that counts; before the visit has seen it."""
     mine = visit.seen.get(product)
     found, near = [], 1.0
-    for earlier, seen in islice(reversed(visit.seen.items()), CONTEXT):
+    for earlier, seen in visit.latest(CONTEXT):
         if earlier != product:
             if mine is None or mine.last < seen.first:
                 if seen.taught < TAUGHT_MAX:

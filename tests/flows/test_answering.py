@@ -23,6 +23,7 @@ from state import events as ev
 from state.customer import Customer
 from state.ids import Ids, shard_of
 from state.item_store import FOLDER, ItemStore
+from state.keys import KeyStore
 from state.recommendations import Recommendation
 from state.rocks import Memory
 from state.secret import load_or_make
@@ -121,5 +122,6 @@ def test_of_whom_was_erased_nothing_is_read_any_more(settings: Settings, recomme
         shard.erase(chash)
         assert recommending._record("anna") is None
         reading, _ = recommending._shards[number]
-        reading.keys._cache.drop(chash)  # type: ignore[attr-defined]
+        assert isinstance(reading.keys, KeyStore)
+        reading.keys._cache.drop(chash)
         assert reading.keys.get(chash) is None

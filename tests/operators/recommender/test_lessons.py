@@ -10,6 +10,7 @@ import pytest
 from operators.recommender.choosing import best
 from operators.recommender.lessons import Lessons
 from operators.recommender.model import CoVisitation
+from operators.recommender.popularity import Popularity
 from operators.recommender.shelf import Shelf
 from operators.recommender.visits import MEMORY, Visit, joined
 from state import events as ev
@@ -199,3 +200,12 @@ def test_what_changed_is_kept_until_it_is_saved_and_then_room_is_made() -> None:
     fresh.restore(model.state_bytes())
     assert names(fresh, "p3") == before != []
     assert shelf.facts("p0") == ItemFacts(name="Product 0")
+
+
+def test_what_was_once_counted_by_the_hour_is_not_taken_for_comings_again() -> None:
+    _, model, _ = lessons()
+    model._state.again = Popularity(3_600_000)
+    model._state.again.add("shoes", 10)
+    fresh = CoVisitation()
+    fresh.restore(model.state_bytes())
+    assert fresh._state.again == CoVisitation()._state.again
